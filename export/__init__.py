@@ -1,0 +1,69 @@
+"""What leaves for a device: `export` a run, `load` the artefact, `verify` it."""
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from export.loading import Artefact
+    from export.verification import Verification
+
+__all__ = ["export", "load", "verify"]
+
+
+def export(
+    workdir: str | PathLike[str], preset: str, output: str | PathLike[str]
+) -> Path:
+    """Exports the newest checkpoint of a run as a folder that stands on its own.
+
+    Args:
+      workdir: folder of a trained run.
+      preset: ``saved_model``, ``tflite_int8`` ...: see `export.presets.PRESETS`.
+      output: the artefact's folder; must not exist, or be empty.
+
+    Returns:
+      The path of the artefact.
+
+    Raises:
+      ConfigError: there is no such preset, or `output` is in use.
+      DataError: the run cannot be read, or the artefact cannot be written.
+      CheckFailed: the model cannot take the preset's form.
+    """
+    from export.artefact import write_artefact
+
+    return write_artefact(workdir, preset, output)
+
+
+def load(artefact: str | PathLike[str]) -> "Artefact":
+    """Opens an artefact after checking every file of it.
+
+    Returns:
+      An object whose ``predict`` takes what a user has and gives what a user wants.
+
+    Raises:
+      DataError: the folder is no artefact, or a file is missing or damaged.
+    """
+    from export.loading import load_artefact
+
+    return load_artefact(artefact)
+
+
+def verify(artefact: str | PathLike[str], max_examples: int = 2000) -> "Verification":
+    """Compares Keras, SavedModel and TFLite on the same held-out examples.
+
+    Args:
+      artefact: folder that `export` wrote.
+      max_examples: a larger split is sampled at even distances.
+
+    Returns:
+      The figures of every form, all within their bounds.
+
+    Raises:
+      CheckFailed: a bound is exceeded; all that are, are listed.
+      DataError: the artefact is damaged, or the examples cannot be read.
+    """
+    from export.verification import verify_artefact
+
+    verification = verify_artefact(load(artefact), max_examples)
+    verification.check()
+    return verification

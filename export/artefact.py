@@ -1,0 +1,129 @@
+"""Writes the folder that leaves: the model in its forms, its contract, its labels."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from export.interfaces import Job
+from export.loading import open_program
+from export.manifest import Manifest
+from export.manifest import fingerprint
+from export.manifest import versions
+from export.manifest import write_manifest
+from export.presets import find_preset
+from export.presets import find_writer
+from export.saved_model import write_saved_model
+from export.signatures import signatures_class
+from tfmodels.errors import ConfigError
+from tfmodels.errors import DataError
+from trainers.configuration import dump
+from trainers.runs import Run
+from trainers.runs import load_run
+
+MODEL = "model.keras"
+SAVED_MODEL = "saved_model"
+
+
+def write_artefact(
+    workdir: str | PathLike[str], preset: str, output: str | PathLike[str]
+) -> Path:
+    """Exports a run; the folder appears only once everything in it is complete.
+
+    Args:
+      workdir: folder of a trained run.
+      preset: a name of `export.presets.PRESETS`.
+      output: the artefact's folder; must not exist, or be empty.
+
+    Returns:
+      The path of the artefact.
+
+    Raises:
+      ConfigError: there is no such preset, or `output` is in use.
+      DataError: the run cannot be read, or the artefact cannot be written.
+      CheckFailed: the model cannot take the preset's form.
+    """
+    write = find_writer(find_preset(preset))
+    with _complete_or_absent(Path(output)) as folder:
+        run = load_run(workdir)
+        cls = signatures_class(run.experiment.task.kind)
+        files = cls.files_of(run.task)
+        job = Job(run, _deployed(run), cls(run.experiment, files), folder)
+        _write_common(job, files)
+        programs = {"saved_model": SAVED_MODEL, **write(job)}
+        write_manifest(folder, _manifest(job, preset, programs))
+    return Path(output)
+
+
+def _deployed(run: Run) -> keras.Model:
+    """The run's model as it leaves: no training heads, everything in float32."""
+    model = run.model.deploy()
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+    # Rebuilt from its configuration, under the default policy.
+    copy = type(model).from_config(model.get_config())
+    for layer in copy.layers:
+        layer.set_weights(model.get_layer(layer.name).get_weights())
+    return copy
+
+
+def _write_common(job: Job, files: dict[str, str]) -> None:
+    """Writes what every artefact has, whatever the preset."""
+    for name, text in files.items():
+        (job.folder / name).write_text(text, encoding="utf-8")
+    config = job.folder / "config.yaml"
+    config.write_text(dump(job.run.experiment), encoding="utf-8")
+    job.model.save(job.folder / MODEL)
+    write_saved_model(
+        job.model,
+        job.signatures.serving(job.model),
+        job.folder / SAVED_MODEL,
+        assets=[job.folder / name for name in files],
+    )
+
+
+def _manifest(job: Job, preset: str, programs: dict[str, str]) -> Manifest:
+    return Manifest(
+        preset=preset,
+        versions=versions(),
+        step=job.run.step,
+        metrics=job.run.metrics,
+        preprocessing=job.signatures.preprocessing(),
+        programs={
+            kind: open_program(kind, job.folder / path).describe(path)
+            for kind, path in programs.items()
+        },
+        experiment=job.run.experiment.plain(),
+        files=fingerprint(job.folder),
+    )
+
+
+@contextmanager
+def _complete_or_absent(output: Path) -> Iterator[Path]:
+    """A folder to write in, which becomes `output` when nothing went wrong."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ConfigError(
+            f"{output} is already there. Expected --output to be a new or empty folder."
+            f" Received {output}; remove it or choose another."
+        )
+    partial = None
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        # Beside the output, so that the final rename stays on one file system.
+        partial = tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent)
+        yield Path(partial)
+        Path(partial).chmod(0o755)
+        Path(partial).replace(output)
+    except (OSError, tf.errors.OpError) as error:
+        raise DataError(
+            f"The artefact could not be written to {output}. Expected a writable folder"
+            f" with free space for --output. Received: {str(error).splitlines()[0]}"
+        ) from None
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)

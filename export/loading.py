@@ -1,0 +1,117 @@
+"""The only reader of artefacts: checks what it is given, then runs it."""
+
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from export.interfaces import Program
+from export.interfaces import SavedProgram
+from export.interfaces import Signatures
+from export.manifest import Manifest
+from export.manifest import read_manifest
+from export.runtime import KerasProgram
+from export.runtime import LiteProgram
+from export.runtime import SavedModelProgram
+from export.signatures import signatures_class
+from tfmodels.errors import ConfigError
+from tfmodels.errors import DataError
+from trainers.experiment import Experiment
+
+_PROGRAMS: dict[str, type[SavedProgram]] = {
+    "saved_model": SavedModelProgram,
+    "tflite": LiteProgram,
+}
+
+
+class Artefact:
+    """An exported model whose files have been found intact.
+
+    ```
+    artefact = export.load("out/g")
+    artefact.predict("digit.png").label
+    ```
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, experiment: Experiment) -> None:
+        """Made by `load_artefact`, which checks the files first."""
+        self.path = path
+        self.manifest = manifest
+        self.experiment = experiment
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        """What the artefact's kind of task exports."""
+        cls = signatures_class(self.experiment.task.kind)
+        names = cls.file_names
+        files = {name: (self.path / name).read_text(encoding="utf-8") for name in names}
+        return cls(self.experiment, files)
+
+    @cached_property
+    def programs(self) -> dict[str, SavedProgram]:
+        """The runnable forms by kind; the last is the one for the device."""
+        return {
+            kind: open_program(kind, self.path / entry.path)
+            for kind, entry in self.manifest.programs.items()
+        }
+
+    def reference(self) -> Program:
+        """The same computation by Keras, from ``model.keras``.
+
+        Raises:
+          DataError: Keras cannot read the file.
+        """
+        path = self.path / "model.keras"
+        try:
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        except (ValueError, TypeError, OSError) as error:
+            raise DataError(f"Keras cannot read {path}: {error}") from None
+        return KerasProgram(self.signatures.device(model))
+
+    def predict(self, source: str | PathLike[str]) -> Any:
+        """The answer for one input a user has, by the form made for the device.
+
+        Args:
+          source: a path to an image, or what else the task takes.
+
+        Raises:
+          DataError: the input is missing or unreadable.
+        """
+        program = list(self.programs.values())[-1]
+        return self.signatures.predict(program, str(source))
+
+
+def load_artefact(path: str | PathLike[str]) -> Artefact:
+    """Reads an artefact after checking every file of it.
+
+    Nothing in the folder is ever executed as Python: the Keras file is read in safe
+    mode, the other forms are graphs.
+
+    Raises:
+      DataError: the folder is no artefact, or a file is missing or damaged.
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    try:
+        experiment = Experiment.parse(manifest.experiment)
+    except ConfigError as error:
+        raise DataError(
+            f"{folder} was exported by an incompatible version: {error}"
+        ) from None
+    return Artefact(folder, manifest, experiment)
+
+
+def open_program(kind: str, path: Path) -> SavedProgram:
+    """Opens one runnable form of a model.
+
+    Raises:
+      DataError: there is no such kind, or the file is not of it.
+    """
+    if kind not in _PROGRAMS:
+        raise DataError(
+            f"{path} is a program of an unknown kind. Expected one of"
+            f" {', '.join(_PROGRAMS)}. Received {kind!r}."
+        )
+    return _PROGRAMS[kind](path)

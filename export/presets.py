@@ -1,0 +1,76 @@
+"""The explicit table of presets: what can leave, who writes it, how close it must stay.
+
+Names only, so that the command line can list them without importing TensorFlow.
+"""
+
+import functools
+import importlib
+from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import NamedTuple
+
+from tfmodels.config import similar
+from tfmodels.errors import ConfigError
+
+if TYPE_CHECKING:
+    from export.interfaces import Job
+
+
+class Preset(NamedTuple):
+    """One way for a model to leave."""
+
+    summary: str
+    """One line for people."""
+    bound: float
+    """Largest error of an output against Keras, as a share of the output's range."""
+    writer: str | None = None
+    """``module:function`` that writes the device's file; see `find_writer`."""
+    options: Mapping[str, Any] = MappingProxyType({})
+    """Further arguments of the writer."""
+
+
+def _tflite(numbers: str, summary: str, bound: float) -> Preset:
+    return Preset(summary, bound, "export.tflite:write_tflite", {"numbers": numbers})
+
+
+# The bounds are several times the largest errors measured on trained tiny networks (see
+# tests/export/test_verification.py), which depend on how wide the logits are spread.
+PRESETS: dict[str, Preset] = {
+    "saved_model": Preset("TensorFlow SavedModel, no file for a device", 1e-5),
+    "tflite_float32": _tflite("float32", "float32 throughout", 1e-5),
+    "tflite_float16": _tflite("float16", "float16 weights, half the size", 5e-3),
+    "tflite_dynamic": _tflite("dynamic", "int8 weights, float32 in and out", 5e-2),
+    "tflite_int8": _tflite("int8", "integer only, calibrated, int8 in and out", 1e-1),
+    "tflite_int16x8": _tflite("int16x8", "int16 activations, int8 weights", 3e-2),
+}
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of this name.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    if name not in PRESETS:
+        raise ConfigError(
+            f"there is no preset {name!r}.{similar(name, PRESETS)} Expected --preset to"
+            f" be one of {', '.join(PRESETS)}. Received {name!r}."
+        )
+    return PRESETS[name]
+
+
+def find_writer(preset: Preset) -> "Callable[[Job], dict[str, str]]":
+    """Imports what writes a preset's file for a device.
+
+    Returns:
+      A function that writes into the artefact and returns the program it made: its kind
+      and its path inside the artefact. Nothing, when the SavedModel is all there is.
+    """
+    if preset.writer is None:
+        return lambda job: {}
+    module, name = preset.writer.split(":")
+    function = getattr(importlib.import_module(module), name)
+    return functools.partial(function, **preset.options)

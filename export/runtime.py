@@ -1,0 +1,176 @@
+"""The ways to run exported endpoints: a Keras model, a SavedModel, a TFLite file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from export.flatbuffer import count_operators
+from export.interfaces import Endpoint
+from export.manifest import EndpointEntry
+from export.manifest import ProgramEntry
+from export.manifest import TensorEntry
+from tfmodels.errors import DataError
+
+
+class KerasProgram:
+    """Endpoints run as they were written, without being saved: the reference."""
+
+    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
+        self.endpoints = tuple(endpoints)
+        self._functions = {
+            name: (
+                tf.function(endpoint.function),
+                [spec.name for spec in endpoint.inputs],
+            )
+            for name, endpoint in endpoints.items()
+        }
+
+    def __call__(
+        self, endpoint: str, inputs: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Runs one endpoint on named arrays."""
+        function, names = self._functions[endpoint]
+        outputs = function(*(tf.convert_to_tensor(inputs[name]) for name in names))
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+class SavedModelProgram:
+    """The signatures of a SavedModel folder."""
+
+    def __init__(self, path: Path) -> None:
+        """Loads the folder.
+
+        Raises:
+          DataError: TensorFlow cannot read it.
+        """
+        try:
+            self._module = tf.saved_model.load(str(path))
+        except (OSError, tf.errors.OpError) as error:
+            raise DataError(f"{path} is not a readable SavedModel: {error}") from None
+        self.endpoints = tuple(self._module.signatures)
+
+    def describe(self, path: str) -> ProgramEntry:
+        """Its part of the manifest."""
+        endpoints = {
+            name: EndpointEntry(
+                inputs=_tensor_entries(function.structured_input_signature[1]),
+                outputs=_tensor_entries(function.structured_outputs),
+            )
+            for name, function in self._module.signatures.items()
+        }
+        return ProgramEntry(path=path, endpoints=endpoints)
+
+    def __call__(
+        self, endpoint: str, inputs: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Runs one signature on named arrays."""
+        function = self._module.signatures[endpoint]
+        tensors = {name: tf.convert_to_tensor(array) for name, array in inputs.items()}
+        return {name: tensor.numpy() for name, tensor in function(**tensors).items()}
+
+
+class LiteProgram:
+    """The signatures of a TFLite file, run by LiteRT.
+
+    Integer inputs are quantized on the way in and outputs dequantized on the way out,
+    so that callers see real values whatever the preset. The batch axis may be longer
+    than the one converted.
+    """
+
+    def __init__(self, path: Path, num_threads: int = 2) -> None:
+        """Prepares an interpreter.
+
+        Args:
+          path: a .tflite file.
+          num_threads: CPU threads an endpoint may use.
+
+        Raises:
+          DataError: LiteRT cannot read the file.
+        """
+        self._content = path.read_bytes()
+        try:
+            self._interpreter = Interpreter(
+                model_content=self._content, num_threads=num_threads
+            )
+        except ValueError as error:
+            raise DataError(f"{path} is not a TFLite model: {error}") from None
+        self.endpoints = tuple(self._interpreter.get_signature_list())
+        self._runners = {
+            name: self._interpreter.get_signature_runner(name)
+            for name in self.endpoints
+        }
+
+    def describe(self, path: str) -> ProgramEntry:
+        """Its part of the manifest."""
+        endpoints = {
+            name: EndpointEntry(
+                inputs=_lite_entries(runner.get_input_details()),
+                outputs=_lite_entries(runner.get_output_details()),
+            )
+            for name, runner in self._runners.items()
+        }
+        operators = count_operators(self._content)
+        return ProgramEntry(path=path, endpoints=endpoints, operators=operators)
+
+    def __call__(
+        self, endpoint: str, inputs: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Runs one signature on named arrays of real values."""
+        runner = self._runners[endpoint]
+        details = runner.get_input_details()
+        values = {
+            name: quantize(np.asarray(array), details[name])
+            for name, array in inputs.items()
+        }
+        results = runner(**values)
+        details = runner.get_output_details()
+        return {
+            name: dequantize(array, details[name]) for name, array in results.items()
+        }
+
+
+def quantize(values: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
+    """Real values as a tensor's integers: ``round(x / scale) + zero_point``, saturated.
+
+    Args:
+      values: float32 of any shape; other types pass unchanged.
+      detail: the tensor's description by LiteRT; a scale of 0 means not quantized.
+    """
+    scale, zero_point = detail["quantization"]
+    if not scale or not np.issubdtype(values.dtype, np.floating):
+        return values
+    limits = np.iinfo(detail["dtype"])
+    integers = np.round(values / scale) + zero_point
+    return np.clip(integers, limits.min, limits.max).astype(detail["dtype"])
+
+
+def dequantize(values: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
+    """A tensor's integers as real values, float32: ``(q - zero_point) * scale``."""
+    scale, zero_point = detail["quantization"]
+    if not scale:
+        return values
+    return ((values.astype(np.float32) - zero_point) * scale).astype(np.float32)
+
+
+def _lite_entries(details: Mapping[str, Any]) -> dict[str, TensorEntry]:
+    entries = {}
+    for name, detail in details.items():
+        scale, zero_point = detail["quantization"]
+        entries[name] = TensorEntry(
+            shape=tuple(int(size) for size in detail["shape"]),
+            dtype=np.dtype(detail["dtype"]).name,
+            scale=float(scale) if scale else None,
+            zero_point=int(zero_point) if scale else None,
+        )
+    return entries
+
+
+def _tensor_entries(specs: Mapping[str, tf.TensorSpec]) -> dict[str, TensorEntry]:
+    return {
+        name: TensorEntry(shape=tuple(spec.shape.as_list()), dtype=spec.dtype.name)
+        for name, spec in specs.items()
+    }

@@ -1,0 +1,115 @@
+"""Converts endpoints of a Keras model to one TFLite file, in five numeric formats."""
+
+import re
+import tempfile
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import keras
+import tensorflow as tf
+from tensorflow.lite.python.convert import ConverterError
+
+from export.calibration import representative_inputs
+from export.flatbuffer import check_builtin
+from export.flatbuffer import check_integer
+from export.folding import fold
+from export.interfaces import Arrays
+from export.interfaces import Endpoint
+from export.interfaces import Job
+from export.saved_model import write_saved_model
+from tfmodels.errors import CheckFailed
+
+Numbers = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
+"""Numeric formats. float16: weights only, arithmetic in float32. dynamic: int8 weights,
+activations quantized as they come. int8: integers throughout, inputs and outputs too.
+int16x8: int16 activations, int8 weights, float32 inputs and outputs."""
+
+_FILE = "model.tflite"
+_CALIBRATED = ("int8", "int16x8")
+_UNSUPPORTED = re.compile(r"'(tf\.\w+)' op is neither")
+
+
+def write_tflite(job: Job, numbers: Numbers) -> dict[str, str]:
+    """Writes ``model.tflite`` into an artefact; the writer of all tflite presets.
+
+    Returns:
+      The program made: its kind and its path inside the artefact.
+
+    Raises:
+      CheckFailed: the model cannot take this form.
+      DataError: there is nothing to calibrate with.
+    """
+    samples = None
+    if numbers in _CALIBRATED:
+        count = job.run.experiment.export.calibration_examples
+        samples = representative_inputs(job.signatures, count)
+    content = convert(job.model, job.signatures.device, numbers, samples)
+    (job.folder / _FILE).write_bytes(content)
+    return {"tflite": _FILE}
+
+
+def convert(
+    model: keras.Model,
+    endpoints: Callable[[keras.Model], Mapping[str, Endpoint]],
+    numbers: Numbers,
+    samples: Iterable[tuple[str, Arrays]] | None = None,
+) -> bytes:
+    """Converts a model, folded first, with one TFLite signature per endpoint.
+
+    Args:
+      model: a functional Keras model in float32.
+      endpoints: makes the endpoints of the folded model, all of static shapes.
+      numbers: the numeric format.
+      samples: for int8 and int16x8, real inputs: each an endpoint and its named arrays.
+
+    Returns:
+      The bytes of a .tflite file with built-in operators only; integer-only for int8.
+
+    Raises:
+      CheckFailed: an operator has no TFLite form, or stays in floating point in int8.
+    """
+    folded = fold(model)
+    functions = endpoints(folded)
+    with tempfile.TemporaryDirectory() as folder:
+        write_saved_model(folded, functions, Path(folder))
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            folder, signature_keys=list(functions)
+        )
+        _configure(converter, numbers)
+        if samples is not None:
+            converter.representative_dataset = lambda: iter(samples)
+        content = _convert(converter)
+    check_builtin(content)
+    if numbers == "int8":
+        check_integer(content)
+    return content
+
+
+def _configure(converter: tf.lite.TFLiteConverter, numbers: Numbers) -> None:
+    if numbers != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if numbers == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif numbers == "int8":
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+    elif numbers == "int16x8":
+        ops = tf.lite.OpsSet
+        converter.target_spec.supported_ops = [
+            ops.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+
+
+def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
+    try:
+        return converter.convert()
+    except ConverterError as error:
+        found = sorted(set(_UNSUPPORTED.findall(str(error))))
+        raise CheckFailed(
+            "The model cannot be converted to TFLite. Expected: operations that TFLite"
+            f" has. Received: {', '.join(found) or error}."
+        ) from None

@@ -1,0 +1,207 @@
+"""Compares the forms of an exported model on the same real inputs, within bounds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from export.artefact import MODEL
+from export.interfaces import Arrays
+from export.loading import Artefact
+from export.presets import PRESETS
+from tfmodels.errors import CheckFailed
+from tfmodels.errors import ConfigError
+from trainers.catalog import implementation
+from trainers.experiment import Experiment
+from trainers.interfaces import Task
+from trainers.interfaces import Totals
+from trainers.totals import add_totals
+
+REFERENCE = "keras"
+"""What the others are compared with: ``model.keras`` run by Keras."""
+
+
+class Check(NamedTuple):
+    """One form of the model beside Keras."""
+
+    kind: str
+    """``keras``, ``saved_model``, ``tflite`` ..."""
+    num_bytes: int
+    """Size of its files."""
+    errors: dict[str, float]
+    """Largest difference from Keras by output, as a share of the output's range."""
+    bound: float
+    """What `errors` must not exceed."""
+    agreement: float
+    """Share of examples to which it answers as Keras does."""
+    metrics: dict[str, float]
+    """The task's figures, as `trainers.evaluate` reports them."""
+
+
+class Verification(NamedTuple):
+    """The comparison of all forms of one artefact."""
+
+    split: str
+    """Where the examples come from."""
+    num_examples: int
+    """How many were compared."""
+    accuracy: str
+    """Name of the figure in `Check.metrics` that must not drop."""
+    checks: tuple[Check, ...]
+    """All forms, Keras first."""
+    failures: tuple[str, ...]
+    """Every bound that is exceeded, in words; none when all is well."""
+
+    def check(self) -> None:
+        """Refuses an artefact that is not what was trained.
+
+        Raises:
+          CheckFailed: a bound is exceeded; all that are, are listed.
+        """
+        if self.failures:
+            listed = "\n".join(f"  {failure}" for failure in self.failures)
+            raise CheckFailed(f"The exported model is not what was trained:\n{listed}")
+
+
+@dataclass
+class _Tally:
+    """Running figures of one form."""
+
+    errors: dict[str, float] = field(default_factory=dict)
+    lowest: dict[str, float] = field(default_factory=dict)
+    highest: dict[str, float] = field(default_factory=dict)
+    agreed: int = 0
+    num_examples: int = 0
+    totals: Totals = field(default_factory=dict)
+
+    def add(self, expected: Arrays, outputs: Arrays, agreed: np.ndarray) -> None:
+        """Counts a batch; outputs are float [b, ...], `agreed` is bool [b]."""
+        for name, values in outputs.items():
+            error = float(np.max(np.abs(values - expected[name])))
+            # Not a number must not hide: it compares as larger than any bound.
+            error = np.inf if np.isnan(error) else error
+            self.errors[name] = max(error, self.errors.get(name, 0.0))
+            self.lowest[name] = min(np.min(values), self.lowest.get(name, np.inf))
+            self.highest[name] = max(np.max(values), self.highest.get(name, -np.inf))
+        self.agreed += int(np.sum(agreed))
+        self.num_examples += len(agreed)
+
+
+def verify_artefact(artefact: Artefact, max_examples: int = 2000) -> Verification:
+    """Runs Keras and every other form of a model on held-out examples.
+
+    Keras gets its input from the pipeline that evaluates, the SavedModel gets the raw
+    example, so that its own preprocessing is compared too.
+
+    Args:
+      artefact: an exported model; its configuration says where the examples are.
+      max_examples: a larger split is sampled at even distances.
+
+    Raises:
+      ConfigError: the run's data have no held-out split.
+      DataError: the examples cannot be read.
+    """
+    signatures = artefact.signatures
+    task = _open_task(artefact.experiment)
+    split = _held_out(task)
+    programs = {REFERENCE: artefact.reference(), **artefact.programs}
+    tallies = {kind: _Tally() for kind in programs}
+    for batch in signatures.examples(split, max_examples):
+        if not np.any(batch["weight"]):
+            continue
+        outputs = {
+            kind: signatures.outputs(program, batch)
+            for kind, program in programs.items()
+        }
+        expected = outputs[REFERENCE]
+        for kind, tally in tallies.items():
+            agreed = signatures.agreement(expected, outputs[kind])
+            tally.add(expected, outputs[kind], agreed)
+            metrics = task.metrics(outputs[kind], batch)
+            tally.totals = add_totals(tally.totals, metrics)
+    checks = _checks(artefact, task, tallies)
+    return Verification(
+        split,
+        tallies[REFERENCE].num_examples,
+        signatures.accuracy,
+        checks,
+        _failures(artefact.experiment, signatures.accuracy, checks),
+    )
+
+
+def _open_task(experiment: Experiment) -> Task:
+    stage = experiment.training_stages()[-1]
+    task: Task = implementation("task", experiment.task.kind)(
+        experiment.task, experiment.model, stage.data, experiment.run
+    )
+    return task
+
+
+def _held_out(task: Task) -> str:
+    for split in ("test", "validation"):
+        if split in task.splits:
+            return split
+    raise ConfigError(
+        "there is nothing to verify the artefact with. Expected data.test or"
+        " data.validation. Received data with the training split only."
+    )
+
+
+def _checks(
+    artefact: Artefact, task: Task, tallies: Mapping[str, _Tally]
+) -> tuple[Check, ...]:
+    reference = tallies[REFERENCE]
+    paths = {kind: entry.path for kind, entry in artefact.manifest.programs.items()}
+    checks = []
+    for kind, tally in tallies.items():
+        errors = {
+            name: error / max(reference.highest[name] - reference.lowest[name], 1e-30)
+            for name, error in tally.errors.items()
+        }
+        checks.append(
+            Check(
+                kind,
+                _size(artefact.path / paths.get(kind, MODEL)),
+                errors,
+                # The SavedModel is in every artefact, with a preset of its own name.
+                PRESETS.get(kind, PRESETS[artefact.manifest.preset]).bound,
+                tally.agreed / max(tally.num_examples, 1),
+                task.report(tally.totals),
+            )
+        )
+    return tuple(checks)
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _failures(
+    experiment: Experiment, accuracy: str, checks: tuple[Check, ...]
+) -> tuple[str, ...]:
+    limits = experiment.export
+    failures = []
+    for check in checks:
+        failures += [
+            f"{check.kind}: the error of {name} is {error:.2g} of its range; expected"
+            f" at most {check.bound:.2g}"
+            for name, error in check.errors.items()
+            if not error <= check.bound
+        ]
+        if check.agreement < limits.min_agreement:
+            failures.append(
+                f"{check.kind}: {check.agreement:.2%} of the answers are Keras's;"
+                f" expected at least {limits.min_agreement:.2%}"
+                " (export.min_agreement)"
+            )
+        drop = checks[0].metrics[accuracy] - check.metrics[accuracy]
+        if drop > limits.max_accuracy_drop:
+            failures.append(
+                f"{check.kind}: {accuracy} drops by {drop:.4f}; expected at most"
+                f" {limits.max_accuracy_drop} (export.max_accuracy_drop)"
+            )
+    return tuple(failures)

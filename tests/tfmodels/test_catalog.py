@@ -1,0 +1,85 @@
+"""The table of models and the two functions users call."""
+
+import subprocess
+import sys
+
+import pytest
+
+import tfmodels
+from tfmodels import catalog
+from tfmodels.config import Config
+from tfmodels.errors import ConfigError
+
+
+def test_names_of_models():
+    assert tfmodels.models() == (
+        "googlenet",
+        "inception_v4",
+        "inception_resnet_v1",
+        "inception_resnet_v2",
+    )
+
+
+@pytest.mark.parametrize("name", tfmodels.models())
+def test_kind_is_the_name_and_defaults_survive_a_round_trip(name):
+    config = catalog.find(name).config.parse({})
+    assert config.plain()["kind"] == name
+    assert type(config).parse(config.plain()) == config
+
+
+@pytest.mark.parametrize("name", tfmodels.models())
+def test_built_model_carries_its_name_and_config(name):
+    model = tfmodels.build(
+        name, num_classes=3, input_shape=[75, 75, 3], width_multiplier=0.05
+    )
+    assert model.name == name
+    assert model.input.name == "image"
+    assert model.input.dtype == "float32"
+    assert model.config.num_classes == 3
+    assert tuple(model.output["logits"].shape) == (None, 3)
+
+
+def test_unknown_model_suggests_the_similar_one():
+    with pytest.raises(ConfigError, match=r"Did you mean googlenet\?"):
+        tfmodels.build("goglenet")
+
+
+def test_unknown_field_is_an_error():
+    with pytest.raises(ConfigError, match="num_clases"):
+        tfmodels.build("googlenet", num_clases=10)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("googlenet", "num_classes", 0),
+        ("googlenet", "num_classes", "10"),
+        ("googlenet", "input_shape", [224, 224]),
+        ("googlenet", "variant", "caffe"),
+        ("googlenet", "dropout_rate", 1.0),
+        ("googlenet", "width_multiplier", 0),
+        ("googlenet", "heads", [{"attach": "6a"}]),
+        ("googlenet", "stages", [[{"pass_through": 64}]]),
+        ("inception_v4", "input_shape", [74, 299, 3]),
+        ("inception_v4", "block_counts", [4, 7]),
+        ("inception_v4", "batch_norm", {"momentum": 1.0}),
+        ("inception_resnet_v2", "residual_scales", [0.1, 0.1, -0.1]),
+    ],
+)
+def test_wrong_values_are_errors_that_name_the_field(name, field, value):
+    with pytest.raises(ConfigError, match=field):
+        tfmodels.build(name, **{field: value})
+
+
+def test_only_the_configuration_of_a_model_can_be_built():
+    with pytest.raises(ConfigError, match="Received: Config"):
+        catalog.build(Config())
+
+
+def test_configurations_load_without_tensorflow():
+    code = (
+        "import sys, tfmodels;"
+        "tfmodels.models();"
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,197 @@
+"""The data-parallel step against arithmetic by hand and against itself on one device."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.trainers.toy import NUM_EXAMPLES
+from tests.trainers.toy import ToyTask
+from tests.trainers.toy import toy_stage
+from tfmodels.errors import ConfigError
+from trainers.experiment import RunConfig
+from trainers.interfaces import Summary
+from trainers.strategies.config import DataParallelConfig
+from trainers.strategies.data_parallel.strategy import DataParallel
+from trainers.totals import means
+
+
+def run_toy(
+    steps: int,
+    replicas: int = 1,
+    task: ToyTask | None = None,
+    run: dict[str, Any] | None = None,
+    strategy: dict[str, Any] | None = None,
+    **optimizer: Any,
+) -> tuple[dict[str, np.ndarray], Summary]:
+    """Weights and summary after some steps from the toy's fixed start."""
+    task = task or ToyTask()
+    settings = DataParallelConfig.parse(
+        {"devices": "cpu", "replicas": replicas, **(strategy or {})}
+    )
+    parallel = DataParallel(settings, RunConfig.parse({"steps": 100, **(run or {})}))
+    placed = parallel.build(task, 100)
+    trainable = parallel.prepare(placed, toy_stage(task, **optimizer), 0)
+    summary = trainable.run(steps)
+    return {v.path: v.numpy() for v in placed.model.variables}, summary
+
+
+def assert_close(
+    left: dict[str, np.ndarray], right: dict[str, np.ndarray], tolerance: float = 1e-6
+) -> None:
+    assert left.keys() == right.keys()
+    for path, value in left.items():
+        np.testing.assert_allclose(value, right[path], 0, tolerance, err_msg=path)
+
+
+def test_two_replicas_equal_one_through_an_uneven_last_batch() -> None:
+    one, summary_one = run_toy(3)
+    two, summary_two = run_toy(3, replicas=2)
+    assert_close(one, two)
+    assert summary_one.totals["loss"][1] == NUM_EXAMPLES
+    assert summary_two.totals["loss"][1] == NUM_EXAMPLES
+    assert summary_two.totals["top1"] == summary_one.totals["top1"]
+
+
+def test_replicas_differ_when_batch_statistics_are_not_synchronized() -> None:
+    one, _ = run_toy(3)
+    two, _ = run_toy(3, replicas=2, strategy={"synchronize_batch_norm": False})
+    assert np.abs(one["hidden/kernel"] - two["hidden/kernel"]).max() > 1e-4
+
+
+def test_accumulation_equals_one_batch() -> None:
+    task = ToyTask(batch_norm=False)
+    whole, _ = run_toy(6, task=task)
+    parts, _ = run_toy(6, task=task, run={"accumulation": 4})
+    assert_close(whole, parts)
+
+
+def test_accumulation_and_replicas_together_equal_one_batch() -> None:
+    task = ToyTask(batch_norm=False)
+    whole, _ = run_toy(6, task=task)
+    parts, _ = run_toy(6, replicas=2, task=task, run={"accumulation": 2})
+    assert_close(whole, parts)
+
+
+def test_one_step_is_the_published_arithmetic() -> None:
+    task = ToyTask(batch_norm=False)
+    start = {v.path: v.numpy() for v in task.build_model().variables}
+    batch = next(iter(task.dataset("train")))
+    after, summary = run_toy(1, task=task, l2=0.01, clip_global_norm=0.05, momentum=0.0)
+
+    model = task.build_model()
+    with tf.GradientTape() as tape:
+        logits = model(batch["features"])["logits"]
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label"], logits)
+        loss = tf.reduce_sum(losses * batch["weight"]) / tf.reduce_sum(batch["weight"])
+        penalty = tf.add_n([tf.nn.l2_loss(layer.kernel) for layer in model.layers if layer.weights])
+        whole = loss + 0.01 * penalty
+    values = [v.value for v in model.trainable_variables]
+    gradients = tape.gradient(whole, values)
+    norm = float(tf.linalg.global_norm(gradients))
+    assert norm > 0.05
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        expected = start[variable.path] - 0.1 * gradient.numpy() * 0.05 / norm
+        np.testing.assert_allclose(after[variable.path], expected, 0, 1e-6)
+    np.testing.assert_allclose(means(summary.totals)["loss"], float(loss), 1e-6)
+    np.testing.assert_allclose(summary.gradient_norm, norm, 1e-5)
+
+
+def test_chunks_do_not_change_the_result_nor_retrace() -> None:
+    task = ToyTask()
+    parallel = DataParallel(DataParallelConfig(devices="cpu"), RunConfig(steps=100))
+    placed = parallel.build(task, 100)
+    trainable = parallel.prepare(placed, toy_stage(task), 0)
+    for steps in (1, 4, 2):
+        trainable.run(steps)
+    whole, _ = run_toy(7)
+    assert_close({v.path: v.numpy() for v in placed.model.variables}, whole, 0.0)
+    assert trainable.traces == 1
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_an_update_that_is_not_finite_changes_nothing(replicas: int) -> None:
+    task = ToyTask()
+    batch = next(iter(task.dataset("train")))
+    poisoned = int(
+        np.flatnonzero((task.features == batch["features"][0].numpy()).all(-1))[0]
+    )
+    task = ToyTask(poison=poisoned)
+    start = {v.path: v.numpy() for v in task.build_model().variables}
+    after, summary = run_toy(1, replicas=replicas, task=task)
+    assert summary.skipped == 1
+    assert_close(start, after, 0.0)
+
+
+def test_float16_finds_its_loss_scale() -> None:
+    task = ToyTask()
+    parallel = DataParallel(
+        DataParallelConfig(devices="cpu"),
+        RunConfig.parse({"steps": 100, "precision": "mixed_float16", "loss_scale": 2.0**120}),
+    )
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        placed = parallel.build(task, 100)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    trainable = parallel.prepare(placed, toy_stage(task), 0)
+    summary = trainable.run(130)
+    scale = float(trainable.state["loss_scale/factor"])
+    assert 0 < summary.skipped < 130
+    assert scale == 2.0 ** (120 - summary.skipped)
+    assert np.isfinite(means(trainable.run(5).totals)["loss"])
+
+
+def test_frozen_variables_stay_and_unknown_patterns_are_refused() -> None:
+    task = ToyTask()
+    stage = toy_stage(task)
+    parallel = DataParallel(DataParallelConfig(devices="cpu"), RunConfig(steps=100))
+    placed = parallel.build(task, 100)
+    before = {v.path: v.numpy() for v in placed.model.trainable_variables}
+    frozen = stage.__class__(**{**vars(stage), "frozen": ("^hidden/",)})
+    parallel.prepare(placed, frozen, 0).run(2)
+    changed = {
+        v.path: bool(np.any(v.numpy() != before[v.path]))
+        for v in placed.model.trainable_variables
+    }
+    assert not changed["hidden/kernel"]
+    assert changed["head/kernel"]
+    unknown = stage.__class__(**{**vars(stage), "frozen": ("^nowhere/",)})
+    with pytest.raises(ConfigError, match="nowhere"):
+        parallel.prepare(placed, unknown, 0)
+
+
+def test_evaluation_counts_every_example_once_on_any_number_of_replicas() -> None:
+    task = ToyTask()
+    results = []
+    for replicas in (1, 2):
+        parallel = DataParallel(
+            DataParallelConfig(devices="cpu", replicas=replicas), RunConfig(steps=100)
+        )
+        placed = parallel.build(task, 100)
+        results.append(parallel.evaluator(placed, toy_stage(task))("test"))
+    assert results[0]["top1"][1] == NUM_EXAMPLES
+    assert results[0]["top1"] == results[1]["top1"]
+    np.testing.assert_allclose(results[0]["loss"], results[1]["loss"], 1e-6)
+
+
+def test_too_many_replicas_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"strategy\.replicas"):
+        DataParallel(DataParallelConfig(devices="cpu", replicas=3), RunConfig(steps=1))
+
+
+def test_batch_norm_over_replicas_cannot_be_compiled() -> None:
+    parallel = DataParallel(
+        DataParallelConfig(devices="cpu", replicas=2), RunConfig(steps=1, xla=True)
+    )
+    with pytest.raises(ConfigError, match="synchronize_batch_norm"):
+        parallel.build(ToyTask(), 1)
+
+
+def test_xla_gives_the_same_weights() -> None:
+    plain, _ = run_toy(4)
+    compiled, _ = run_toy(4, run={"xla": True})
+    assert_close(plain, compiled, 1e-5)

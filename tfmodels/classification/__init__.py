@@ -1,0 +1,1 @@
+"""What all image classifiers share."""

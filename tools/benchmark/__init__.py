@@ -1,0 +1,18 @@
+"""Benchmarks: each compares two or more rivals in one process and returns JSON data."""
+
+import importlib
+from typing import Any
+
+BENCHMARKS = {
+    "training_loop": "tools.benchmark.training_loop:training_loop",
+    "tflite_latency": "tools.benchmark.tflite_latency:tflite_latency",
+    "start_up": "tools.benchmark.start_up:start_up",
+}
+"""Name -> where it is implemented."""
+
+
+def run_benchmark(name: str) -> dict[str, Any]:
+    """Runs a benchmark of the table above."""
+    module, function = BENCHMARKS[name].split(":")
+    result: dict[str, Any] = getattr(importlib.import_module(module), function)()
+    return result

@@ -1,0 +1,33 @@
+"""`tfmodels predict`: what a run or an exported artefact says about a user's files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+from typing import Any
+
+import typer
+
+from tools.console import print_to_terminal
+
+
+def predict_command(
+    model: Annotated[Path, typer.Argument(help="A run's folder or an artefact's.")],
+    inputs: Annotated[list[str], typer.Argument(help="Image files.")],
+) -> None:
+    """Predict on files with a trained run or an exported artefact."""
+    predict = _artefact(model) if (model / "manifest.json").exists() else _run(model)
+    for source in inputs:
+        print_to_terminal(f"{source}: {predict(source)}")
+
+
+def _artefact(folder: Path) -> Callable[[str], Any]:
+    import export
+
+    return export.load(folder).predict
+
+
+def _run(folder: Path) -> Callable[[str], Any]:
+    from trainers.runs import load_run
+
+    run = load_run(folder)
+    return lambda source: run.task.predict(run.model, source)

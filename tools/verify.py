@@ -1,0 +1,59 @@
+"""`tfmodels verify`: whether an exported artefact still is what was trained."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Annotated
+
+import typer
+
+from tools.console import print_to_terminal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from export.verification import Verification
+
+
+def verify_command(
+    artefact: Annotated[Path, typer.Argument(help="Folder that 'export' wrote.")],
+    max_examples: Annotated[
+        int, typer.Option(min=1, help="Sample a larger test split at even distances.")
+    ] = 2000,
+) -> None:
+    """Compare Keras, SavedModel and TFLite on the same held-out examples."""
+    import export
+    from export.verification import verify_artefact
+
+    verification = verify_artefact(export.load(artefact), max_examples)
+    # The table first: it also says by how much a check fails.
+    print_to_terminal(verification_table(verification))
+    verification.check()
+    print_to_terminal(f"{artefact} is what was trained.")
+
+
+def verification_table(verification: "Verification") -> "Table":
+    """A table with one form of the model per line."""
+    from rich.table import Table
+
+    accuracy = verification.accuracy
+    table = Table(
+        "form",
+        "bytes",
+        "largest error",
+        "bound",
+        "answers as Keras",
+        f"{verification.split}/{accuracy}",
+        title=f"{verification.num_examples} examples of the split {verification.split}",
+        title_justify="left",
+    )
+    for check in verification.checks:
+        errors = ", ".join(f"{name} {value:.1e}" for name, value in check.errors.items())
+        table.add_row(
+            check.kind,
+            f"{check.num_bytes:,}",
+            errors,
+            f"{check.bound:.0e}",
+            f"{check.agreement:.2%}",
+            f"{check.metrics[accuracy]:.4f}",
+        )
+    return table

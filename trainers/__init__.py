@@ -1,0 +1,42 @@
+"""How a model learns: tasks, objectives, strategies, data and the one training loop."""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trainers.training import RunResult
+
+
+def train(
+    experiment: str | PathLike[str],
+    workdir: str | PathLike[str],
+    overrides: Sequence[str] = (),
+) -> "RunResult":
+    """Trains an experiment in a folder, resuming what the folder already holds.
+
+    Args:
+      experiment: path of a YAML file.
+      workdir: folder of the run; created when absent.
+      overrides: changes such as ``"run.steps=200"``.
+
+    Returns:
+      The final figures (``"test/top1": 0.97``) and the last step.
+
+    Raises:
+      ConfigError, DataError, Diverged, Preempted: see `tfmodels.errors`.
+    """
+    from trainers.training import train as implementation
+
+    return implementation(experiment, workdir, overrides)
+
+
+def evaluate(workdir: str | PathLike[str]) -> dict[str, float]:
+    """Evaluates the newest checkpoint of a run on every split but ``train``.
+
+    Returns:
+      The figures by ``split/name``, also written to ``workdir/metrics.json``.
+    """
+    from trainers.training import evaluate as implementation
+
+    return implementation(workdir)

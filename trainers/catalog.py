@@ -1,0 +1,25 @@
+"""The explicit tables: kind of task, objective or strategy -> where it is implemented.
+
+Names only, so that reading a configuration never imports TensorFlow.
+"""
+
+import importlib
+from typing import Any
+
+IMPLEMENTATIONS: dict[str, dict[str, str]] = {
+    "task": {
+        "image_classification": "trainers.tasks.image_classification:ImageClassification",
+    },
+    "objective": {
+        "cross_entropy": "trainers.objectives.cross_entropy:CrossEntropy",
+    },
+    "strategy": {
+        "data_parallel": "trainers.strategies.data_parallel.strategy:DataParallel",
+    },
+}
+
+
+def implementation(role: str, kind: str) -> Any:
+    """The class that implements a `kind` of `role` ("task", "objective", "strategy")."""
+    module, name = IMPLEMENTATIONS[role][kind].split(":")
+    return getattr(importlib.import_module(module), name)

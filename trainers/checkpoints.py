@@ -1,0 +1,182 @@
+"""Checkpoints that are whole or not there: written aside, hashed, verified on reading."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfmodels.errors import DataError
+
+_LOG = logging.getLogger(__name__)
+_FORMAT = 1
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One checkpoint folder whose files have been found intact."""
+
+    path: Path
+    step: int
+    stage: str
+    """Name of the training stage whose optimizer the checkpoint holds."""
+    shapes: dict[str, tuple[int, ...]]
+    """Shape of every tensor by name."""
+
+    def read(self, names: list[str]) -> dict[str, tf.Tensor]:
+        """Reads some tensors; their dtypes are those they were written with."""
+        reader = tf.train.load_checkpoint(str(self.path / "state"))
+        return {name: tf.constant(reader.get_tensor(name)) for name in names}
+
+
+class CheckpointStore:
+    """The `checkpoints` folder of a run, newest `keep` checkpoints.
+
+    Each is a folder ``step-N`` with the variables in TensorFlow's checkpoint format
+    under layout-independent names, and a manifest with the size and SHA-256 of each
+    file. It appears under its name only once complete.
+    """
+
+    def __init__(self, folder: Path, keep: int = 3) -> None:
+        """`folder` is created at the first save."""
+        self._folder = folder
+        self._keep = keep
+
+    def save(self, state: dict[str, Any], step: int, stage: str) -> Path:
+        """Writes a checkpoint, then removes the oldest beyond the number to keep.
+
+        Raises:
+          DataError: it could not be written; earlier checkpoints are untouched.
+        """
+        final = self._folder / f"step-{step:08d}"
+        partial = self._folder / f".{final.name}.partial"
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            _write(partial, state, step, stage)
+            shutil.rmtree(final, ignore_errors=True)
+            partial.rename(final)
+        except (OSError, tf.errors.OpError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise DataError(
+                f"The checkpoint of step {step} could not be saved in {self._folder}."
+                " Expected a writable folder with free space; received:"
+                f" {str(error).splitlines()[0]}. Earlier checkpoints are intact: free"
+                " some space, then run the same command again to resume."
+            ) from None
+        for _, old in self._candidates()[self._keep :]:
+            shutil.rmtree(old, ignore_errors=True)
+        return final
+
+    def latest(self) -> Checkpoint | None:
+        """The newest intact checkpoint, or none if there never was one.
+
+        Raises:
+          DataError: there are checkpoints, and not one of them is intact.
+        """
+        candidates = self._candidates()
+        for _, path in candidates:
+            try:
+                return _open(path)
+            except (DataError, OSError, ValueError, KeyError) as error:
+                _LOG.warning("Skipping checkpoint %s: %s", path.name, error)
+        if candidates:
+            raise DataError(
+                f"None of the {len(candidates)} checkpoints in {self._folder} is intact."
+                " Restore them from a copy, or start again with another --workdir."
+            )
+        return None
+
+    def _candidates(self) -> list[tuple[int, Path]]:
+        """Checkpoint folders with their steps, newest first."""
+        found = []
+        for path in self._folder.glob("step-*"):
+            number = path.name.removeprefix("step-")
+            if number.isdigit() and path.is_dir():
+                found.append((int(number), path))
+        return sorted(found, reverse=True)
+
+
+def _write(folder: Path, state: dict[str, Any], step: int, stage: str) -> None:
+    names = sorted(state)
+    tensors = [tf.convert_to_tensor(state[name]) for name in names]
+    tf.raw_ops.SaveV2(
+        prefix=str(folder / "state"),
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=tensors,
+    )
+    files = {path.name: _fingerprint(path) for path in sorted(folder.iterdir())}
+    manifest = {
+        "format": _FORMAT,
+        "step": step,
+        "stage": stage,
+        "tensors": {
+            name: list(tensor.shape) for name, tensor in zip(names, tensors, strict=True)
+        },
+        "files": files,
+    }
+    with (folder / _MANIFEST).open("w") as file:
+        json.dump(manifest, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def _open(path: Path) -> Checkpoint:
+    manifest = json.loads((path / _MANIFEST).read_text())
+    if manifest["format"] != _FORMAT:
+        raise DataError(f"format {manifest['format']}, expected {_FORMAT}")
+    for name, expected in manifest["files"].items():
+        with (path / name).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != expected["sha256"]:
+            raise DataError(f"the contents of {name} are not what was written")
+    shapes = {name: tuple(shape) for name, shape in manifest["tensors"].items()}
+    return Checkpoint(path, manifest["step"], manifest["stage"], shapes)
+
+
+def restore(checkpoint: Checkpoint, state: dict[str, Any]) -> None:
+    """Assigns a checkpoint's values to variables of the same names.
+
+    Args:
+      checkpoint: an intact checkpoint; tensors that `state` does not name are left.
+      state: variables by checkpoint name.
+
+    Raises:
+      DataError: the checkpoint is of another model; nothing has been assigned.
+    """
+    problems = list(_mismatches(checkpoint, state))
+    if problems:
+        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise DataError(
+            f"Checkpoint {checkpoint.path} belongs to another model. Expected the"
+            f" variables of this one; received: {'; '.join(problems[:5])}{more}."
+        )
+    for name, value in checkpoint.read(list(state)).items():
+        state[name].assign(value)
+
+
+def _mismatches(checkpoint: Checkpoint, state: dict[str, Any]) -> Iterator[str]:
+    parts = {name.split("/")[0] for name in state}
+    for name, variable in state.items():
+        if name not in checkpoint.shapes:
+            yield f"{name} is missing"
+        elif checkpoint.shapes[name] != tuple(variable.shape):
+            yield f"{name} has shape {checkpoint.shapes[name]}, not {variable.shape}"
+    for name in checkpoint.shapes:
+        if name.split("/")[0] in parts and name not in state:
+            yield f"{name} has no place in the model"

@@ -1,0 +1,1 @@
+"""Readers and input pipelines, and the configuration of both."""

@@ -1,0 +1,118 @@
+"""Configuration of data sources, their batches and their augmentation."""
+
+from typing import Annotated
+from typing import Literal
+
+import pydantic
+
+from tfmodels.config import Config
+
+
+class NoAugmentation(Config):
+    """Images as they are, resized to the model's input."""
+
+    kind: Literal["none"] = "none"
+
+
+class ShiftAugmentation(Config):
+    """Random shifts by whole pixels, for small images whose size must not change."""
+
+    kind: Literal["shift"] = "shift"
+    pixels: int = pydantic.Field(default=1, ge=1)
+
+
+class InceptionAugmentation(Config):
+    """Random area and aspect crop, mirror image, colour: GoogLeNet section 6."""
+
+    kind: Literal["inception"] = "inception"
+    area: tuple[float, float] = (0.08, 1.0)
+    """Share of the image's area that a crop covers, drawn uniformly between the two."""
+    aspect: tuple[float, float] = (0.75, 1.3333333333333333)
+    """Width over height of a crop, drawn uniformly between the two."""
+    flip: bool = True
+    """Mirror left to right with probability one half."""
+    random_resize_method: bool = True
+    """Bilinear, area, nearest or bicubic with equal probability; else bilinear."""
+    brightness: float = pydantic.Field(default=32 / 255, ge=0, le=1)
+    saturation: tuple[float, float] | None = (0.5, 1.5)
+    hue: float = pydantic.Field(default=0.2, ge=0, le=0.5)
+    contrast: tuple[float, float] | None = (0.5, 1.5)
+
+
+AnyAugmentation = Annotated[
+    NoAugmentation | ShiftAugmentation | InceptionAugmentation,
+    pydantic.Field(discriminator="kind"),
+]
+
+
+class ImageData(Config):
+    """What every source of labelled images has."""
+
+    batch_size: int = pydantic.Field(ge=1)
+    """Examples per optimizer step, over all replicas and accumulation steps."""
+    last_batch: Literal["drop", "pad"] = "pad"
+    """End of a training epoch: drop the incomplete batch, or fill it up with other
+    examples of weight 0, which change neither loss nor metrics."""
+    shuffle: bool = True
+    """Visit training examples in a new random order each epoch."""
+    augmentation: AnyAugmentation = NoAugmentation()
+    crop_fraction: float = pydantic.Field(default=1.0, gt=0, le=1)
+    """Share of height and width kept, in the centre, when evaluating and predicting."""
+    max_bad_fraction: float = pydantic.Field(default=0.01, ge=0, le=1)
+    """Stop when more than this share of the examples read cannot be decoded."""
+
+    def held_out_splits(self) -> tuple[str, ...]:
+        """The configured splits that are not for training."""
+        names = ("validation", "test")
+        return tuple(name for name in names if getattr(self, name, None) is not None)
+
+
+class DigitsData(ImageData):
+    """1,797 real handwritten 8x8 digits that scikit-learn ships; nothing is downloaded.
+
+    Training uses rows 0-1436, test rows 1437-1796, written by other people.
+    """
+
+    kind: Literal["digits"] = "digits"
+
+    def held_out_splits(self) -> tuple[str, ...]:
+        """The test split, there always."""
+        return ("test",)
+
+
+class ImageFolderData(ImageData):
+    """Folders of images in the ImageNet layout: ``path/<split>/<class>/<image>``."""
+
+    kind: Literal["image_folder"] = "image_folder"
+    path: str
+    train: str = "train"
+    """Folder of the training split, below `path`."""
+    validation: str | None = None
+    test: str | None = "val"
+
+
+class ManifestData(ImageData):
+    """CSV files with the columns ``path`` and ``label`` (a class name)."""
+
+    kind: Literal["manifest"] = "manifest"
+    train: str
+    validation: str | None = None
+    test: str | None = None
+    root: str | None = None
+    """Folder that relative paths start from; the manifest's own folder when absent."""
+
+
+class RecordsData(ImageData):
+    """TFRecord files of ``tf.train.Example``: an encoded image and a class number."""
+
+    kind: Literal["image_records"] = "image_records"
+    train: str
+    """Glob pattern of the training shards, such as ``/data/train-*``."""
+    validation: str | None = None
+    test: str | None = None
+    labels: str
+    """Text file with one class name per line, in the order of the class numbers."""
+    image_key: str = "image/encoded"
+    label_key: str = "image/class/label"
+    label_offset: int = 0
+    """Class number of the first class: 1 in files where 0 means background."""

@@ -1,0 +1,154 @@
+"""Which examples each step sees: a pure function of the seed and the step."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import tensorflow as tf
+
+from tfmodels.errors import ConfigError
+from trainers.interfaces import Shard
+
+_ROUNDS = 24
+_SEED_RANGE = 2**32
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The order in which a set of numbered examples is visited, cut into batches.
+
+    Nothing is remembered between steps: the batch of step s follows from the seed and
+    s alone. So a run resumes at any step at once, and the global batch is the same
+    however many replicas and input pipelines share it.
+
+    A record holds, for the b examples of one replica's batch, ``index`` int64 [b],
+    ``epoch`` int64 [b], ``valid`` bool [b] and ``seed`` int64 [b, 2]. ``valid`` is
+    False for rows that only fill a batch up; they repeat examples of the same epoch,
+    because batch normalization sees them. ``seed`` is random, from 0 to 2**32 - 1, and
+    depends on the stream's seed, the epoch and the index alone: a seed for all that is
+    random about the example.
+    """
+
+    num_examples: int
+    """How many examples there are, at least 1."""
+    batch_size: int
+    """Examples in the global batch of one step."""
+    last_batch: Literal["drop", "pad"] = "pad"
+    """What becomes of the incomplete batch at the end of a training epoch."""
+    shuffle: bool = True
+    """Visit training examples in a new random order each epoch."""
+    seed: int = 0
+    """Origin of the order and of the records' seeds."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """See the function of the same name."""
+        return steps_per_epoch(self.num_examples, self.batch_size, self.last_batch)
+
+    def endless(self, shard: Shard, start: int) -> tf.data.Dataset:
+        """Training records from step `start` on, for the replicas of one pipeline.
+
+        Raises:
+          ConfigError: `data.batch_size` cannot be shared equally by the replicas, or
+            the examples do not fill it.
+        """
+        batches = _batches_per_step(self.batch_size, shard)
+        numbers = tf.data.Dataset.range(start * batches, tf.int64.max)
+        return self._records(numbers, shard, self.shuffle)
+
+    def single_pass(self, shard: Shard) -> tf.data.Dataset:
+        """Every example once, in order, the last batch filled up with invalid rows.
+
+        Raises:
+          ConfigError: `data.batch_size` cannot be shared equally by the replicas.
+        """
+        batches = _batches_per_step(self.batch_size, shard)
+        num_steps = -(-self.num_examples // self.batch_size)
+        numbers = tf.data.Dataset.range(num_steps * batches)
+        whole = Stream(self.num_examples, self.batch_size, "pad", False, self.seed)
+        return whole._records(numbers, shard, shuffle=False)
+
+    def _records(
+        self, numbers: tf.data.Dataset, shard: Shard, shuffle: bool
+    ) -> tf.data.Dataset:
+        rows_per_batch = self.batch_size // shard.replicas
+        batches = shard.replicas // shard.count
+        steps = self.steps_per_epoch
+
+        def record(number: tf.Tensor) -> dict[str, tf.Tensor]:
+            step = number // batches
+            slot = shard.index * batches + number % batches
+            rows = slot * rows_per_batch + tf.range(rows_per_batch, dtype=tf.int64)
+            epoch = step // steps
+            position = (step % steps) * self.batch_size + rows
+            order, *seeds = _epoch_keys(self.seed, epoch)
+            index = position % self.num_examples
+            if shuffle:
+                index = permute(index, self.num_examples, order)
+            return {
+                "index": index,
+                "epoch": tf.fill([rows_per_batch], epoch),
+                "valid": position < self.num_examples,
+                "seed": tf.stack([permute(index, _SEED_RANGE, k) for k in seeds], -1),
+            }
+
+        return numbers.map(record)
+
+
+def steps_per_epoch(
+    num_examples: int, batch_size: int, last_batch: Literal["drop", "pad"]
+) -> int:
+    """Steps in one pass over the training examples.
+
+    Raises:
+      ConfigError: the incomplete batch is dropped, and there is no other.
+    """
+    if last_batch == "pad":
+        return -(-num_examples // batch_size)
+    if num_examples < batch_size:
+        raise ConfigError(
+            "the training split does not fill a single batch. Expected data.batch_size"
+            f" of at most {num_examples} with data.last_batch: drop. Received"
+            f" data.batch_size: {batch_size}; lower it or set data.last_batch: pad."
+        )
+    return num_examples // batch_size
+
+
+def permute(index: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
+    """Maps every index to another one of a keyed pseudorandom permutation, in O(1).
+
+    The cipher is Simon (Beaulieu et al., 2013), cut down to the size by cycle walking.
+    The public ``tf.random.experimental.index_shuffle`` is the same operation fixed at 4
+    rounds, after which neighbouring keys still give visibly related permutations.
+
+    Args:
+      index: int64 [n], each in ``[0, size)``.
+      size: number of elements that are permuted.
+      key: uint32 [3]. Only the low bits of each word count (8 for small sizes), so the
+        words must themselves be random.
+
+    Returns:
+      int64 [n], each in ``[0, size)``.
+    """
+    last = tf.constant(size - 1, tf.int64)
+    return tf.raw_ops.RandomIndexShuffle(
+        index=index, seed=key, max_index=last, rounds=_ROUNDS
+    )
+
+
+def _epoch_keys(seed: int, epoch: tf.Tensor) -> list[tf.Tensor]:
+    origin = tf.stack([tf.constant(seed, tf.int64), epoch])
+    keys = tf.random.stateless_uniform(
+        [3, 3], origin, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
+    )
+    return tf.unstack(keys)
+
+
+def _batches_per_step(batch_size: int, shard: Shard) -> int:
+    if batch_size % shard.replicas or shard.replicas % shard.count:
+        raise ConfigError(
+            "the global batch cannot be shared equally. Expected data.batch_size to be"
+            f" a multiple of the {shard.replicas} replicas and micro-batches of a step,"
+            f" and these to be spread evenly over {shard.count} input pipeline(s)."
+            f" Received data.batch_size: {batch_size}."
+        )
+    return shard.replicas // shard.count

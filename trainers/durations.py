@@ -1,0 +1,33 @@
+"""Lengths of training: a number of steps, or a number of epochs turned into steps."""
+
+import re
+from typing import Annotated
+
+import pydantic
+
+_EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")
+
+
+def _check(value: int | str) -> int | str:
+    if isinstance(value, str) and not _EPOCHS.fullmatch(value):
+        raise ValueError(
+            f"expected a number of steps such as 500, or text such as '2.5 epochs';"
+            f" received {value!r}"
+        )
+    if isinstance(value, int) and value < 0:
+        raise ValueError(f"expected a number of steps of at least 0; received {value}")
+    return value
+
+
+Duration = Annotated[int | str, pydantic.AfterValidator(_check)]
+"""Steps as an integer, or epochs as text: ``500``, ``"1 epoch"``, ``"2.5 epochs"``."""
+
+
+def to_steps(duration: int | str, steps_per_epoch: int) -> int:
+    """Converts a `Duration` to a whole number of optimizer steps."""
+    if isinstance(duration, int):
+        return duration
+    match = _EPOCHS.fullmatch(duration)
+    if match is None:
+        raise ValueError(f"not a duration: {duration!r}")
+    return round(float(match.group(1)) * steps_per_epoch)

@@ -1,0 +1,244 @@
+"""The typed tree that a YAML file fills: one experiment, with all that makes it up."""
+
+import re
+from typing import TYPE_CHECKING
+from typing import Annotated
+from typing import Literal
+from typing import NamedTuple
+from typing import Self
+
+import pydantic
+
+from tfmodels.catalog import MODELS
+from tfmodels.config import Config
+from tfmodels.config import tagged_union
+from trainers.data.config import DigitsData
+from trainers.data.config import ImageData
+from trainers.data.config import ImageFolderData
+from trainers.data.config import ManifestData
+from trainers.data.config import RecordsData
+from trainers.durations import Duration
+from trainers.durations import to_steps
+from trainers.objectives.config import CrossEntropyConfig
+from trainers.optimizers.config import AnyAverage
+from trainers.optimizers.config import AnyOptimizer
+from trainers.optimizers.config import NoAverage
+from trainers.strategies.config import DataParallelConfig
+from trainers.tasks.config import ImageClassificationConfig
+
+if TYPE_CHECKING:
+    AnyModel = Config
+    AnyTask = ImageClassificationConfig
+    AnyObjective = CrossEntropyConfig
+    AnyStrategy = DataParallelConfig
+else:
+    AnyModel = tagged_union(entry.config for entry in MODELS.values())
+    AnyTask = tagged_union([ImageClassificationConfig])
+    AnyObjective = tagged_union([CrossEntropyConfig])
+    AnyStrategy = tagged_union([DataParallelConfig])
+
+AnyData = Annotated[
+    DigitsData | ImageFolderData | ManifestData | RecordsData,
+    pydantic.Field(discriminator="kind"),
+]
+
+DATA_OF_TASK: dict[type[Config], type[Config]] = {ImageClassificationConfig: ImageData}
+"""What each task can learn from."""
+
+
+def _check_interval(value: int | str) -> int | str:
+    if to_steps(value, steps_per_epoch=10**9) == 0:
+        raise ValueError(
+            "an interval cannot be empty. Expected at least one step, or null for"
+            f" never. Received {value!r}."
+        )
+    return value
+
+
+def _check_pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(
+            f"not a regular expression: {error}. Expected a pattern of variable paths"
+            f" such as '^stem/'. Received {value!r}."
+        ) from None
+    return value
+
+
+Interval = Annotated[Duration, pydantic.AfterValidator(_check_interval)]
+"""A `Duration` of at least one step, after which something happens again."""
+
+Pattern = Annotated[str, pydantic.AfterValidator(_check_pattern)]
+"""A regular expression, searched for anywhere in a variable's path."""
+
+
+class ProfileConfig(Config):
+    """A window of steps that TensorFlow's profiler records for TensorBoard."""
+
+    start: int = pydantic.Field(default=20, ge=0)
+    """First step recorded; the earlier ones compile and warm up."""
+    steps: int = pydantic.Field(default=10, ge=1)
+    """Number of steps recorded."""
+
+
+class RunConfig(Config):
+    """How long to train, in which numbers, and what to do at which intervals."""
+
+    steps: Duration | None = None
+    """Length of training; absent when `stages` say it."""
+    seed: int = pydantic.Field(default=0, ge=0, lt=2**31)
+    """Origin of every random number: weights, data order, augmentation, dropout."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """Numbers that layers compute with; variables are float32 in all three."""
+    loss_scale: float = pydantic.Field(default=2.0**15, gt=0)
+    """Start value of the dynamic loss scale that `mixed_float16` uses."""
+    xla: bool = False
+    """Compile the forward and backward pass of a replica with XLA."""
+    accumulation: int = pydantic.Field(default=1, ge=1)
+    """Micro-batches whose gradients are summed for one optimizer step."""
+    average: AnyAverage = NoAverage()
+    """Average of the weights over time, used to evaluate and to export."""
+    steps_per_loop: int = pydantic.Field(default=10, ge=1)
+    """Most steps run in one compiled loop; progress is shown, and requests to stop are
+    heard, after each."""
+    log_every: int = pydantic.Field(default=50, ge=1)
+    """Steps between two lines of `metrics.jsonl` and points in TensorBoard."""
+    evaluate_every: Interval | None = None
+    """Between two evaluations on the validation split; only at the end when absent."""
+    checkpoint_every: Interval = "1 epoch"
+    """Between two checkpoints; there is always one at the end."""
+    keep_checkpoints: int = pydantic.Field(default=3, ge=1)
+    """Newest checkpoints that are not deleted; older ones serve when one is damaged."""
+    images_every: Interval | None = None
+    """Between two sets of input images in TensorBoard; never when absent."""
+    histograms_every: Interval | None = None
+    """Between two sets of weight histograms in TensorBoard; never when absent."""
+    profile: ProfileConfig | None = None
+    """Which steps to profile; none when absent."""
+    loss_bound: float | None = pydantic.Field(default=None, gt=0)
+    """Stop when the training loss exceeds this; no bound when absent."""
+    max_skipped_updates: int = pydantic.Field(default=0, ge=0)
+    """Updates in a row that may be left out because a gradient is not finite, before
+    training stops. Under `mixed_float16` at least 15: so the loss scale is found."""
+
+
+class ExportConfig(Config):
+    """How an exported model is calibrated, and how close to Keras it must stay."""
+
+    calibration_examples: int = pydantic.Field(default=200, ge=1)
+    """Training examples from which ranges of quantized tensors are taken."""
+    min_agreement: float = pydantic.Field(default=0.99, ge=0, le=1)
+    """Least share of test examples to which quantized and Keras model answer alike."""
+    max_accuracy_drop: float = pydantic.Field(default=0.01, ge=0, le=1)
+    """Most accuracy (a fraction) that a quantized model may lose on the test split."""
+
+
+class StageConfig(Config):
+    """A part of training; sections it lacks are those of the experiment."""
+
+    name: str = pydantic.Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """Name in logs and checkpoints."""
+    steps: Duration
+    """Length of the stage; schedules of its optimizer count from its start."""
+    objective: AnyObjective | None = None
+    """Replaces the whole section `objective`."""
+    optimizer: AnyOptimizer | None = None
+    """Replaces the whole section `optimizer`; its state starts afresh."""
+    data: AnyData | None = None
+    """Replaces the whole section `data`."""
+    freeze: tuple[Pattern, ...] = ()
+    """Regular expressions; variables whose path holds a match are not trained."""
+
+
+class ResolvedStage(NamedTuple):
+    """A stage of training with every section filled in."""
+
+    name: str
+    """Name in logs and checkpoints."""
+    steps: int | str
+    """Length, a `Duration`."""
+    objective: AnyObjective
+    """What is taught."""
+    optimizer: AnyOptimizer
+    """Who updates the weights."""
+    data: AnyData
+    """What is learned from."""
+    freeze: tuple[str, ...]
+    """Patterns of the paths of variables that are not trained."""
+
+
+class Experiment(Config):
+    """Everything that decides what a run computes."""
+
+    description: str = ""
+    """What this experiment shows: expected figures, hardware, duration."""
+    task: AnyTask
+    """What one replica computes for a kind of data."""
+    model: AnyModel
+    """Which network, and its hyperparameters."""
+    data: AnyData
+    """Where examples come from and how they become batches."""
+    objective: AnyObjective
+    """What the model is taught."""
+    optimizer: AnyOptimizer
+    """Who updates the weights, at which learning rate."""
+    strategy: AnyStrategy = DataParallelConfig()
+    """Where the model runs."""
+    run: RunConfig = RunConfig()
+    """How long, in which precision, and what happens at which intervals."""
+    export: ExportConfig = ExportConfig()
+    """Calibration and bounds of what leaves for a device."""
+    stages: tuple[StageConfig, ...] = ()
+    """Parts of training in their order; a single one of `run.steps` when absent."""
+
+    def training_stages(self) -> tuple[ResolvedStage, ...]:
+        """The stages in their order, each with every section filled in."""
+        stages = self.stages
+        if self.run.steps is not None:
+            stages = (StageConfig(name="train", steps=self.run.steps),)
+        return tuple(
+            ResolvedStage(
+                stage.name,
+                stage.steps,
+                stage.objective or self.objective,
+                stage.optimizer or self.optimizer,
+                stage.data or self.data,
+                stage.freeze,
+            )
+            for stage in stages
+        )
+
+    @pydantic.model_validator(mode="after")
+    def _check_stages(self) -> Self:
+        names = [stage.name for stage in self.stages]
+        if bool(names) == (self.run.steps is not None):
+            raise ValueError(
+                "the length of training must be given once. Expected either run.steps"
+                f" or stages. Received run.steps: {self.run.steps}, stages: {names}."
+            )
+        if len(set(names)) < len(names):
+            raise ValueError(
+                "two stages have the same name. Expected every stages[].name only once."
+                f" Received {', '.join(names)}."
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _check_data(self) -> Self:
+        expected = DATA_OF_TASK[type(self.task)]
+        for stage in self.training_stages():
+            if not isinstance(stage.data, expected):
+                raise ValueError(
+                    f"the data do not suit the task {self.task.kind}. Expected data of"
+                    f" the type {expected.__name__}. Received data.kind:"
+                    f" {stage.data.kind}."
+                )
+            if stage.data.batch_size % self.run.accumulation:
+                raise ValueError(
+                    "a batch cannot be cut into equal micro-batches. Expected"
+                    " data.batch_size to be a multiple of run.accumulation:"
+                    f" {self.run.accumulation}. Received data.batch_size:"
+                    f" {stage.data.batch_size}."
+                )
+        return self

@@ -1,0 +1,92 @@
+"""Checks between chunks of steps that stop a run before it wastes time or weights."""
+
+import math
+from typing import Protocol
+
+from tfmodels.errors import DataError
+from tfmodels.errors import Diverged
+from trainers.interfaces import Summary
+
+
+class Guard(Protocol):
+    """Looks at what happened in the last steps and raises when training must stop."""
+
+    def __call__(self, step: int, summary: Summary) -> None:
+        """Raises a `UserError` with the reason and the key to change."""
+
+
+class FiniteUpdates:
+    """Stops when more updates than allowed in a row were not finite."""
+
+    def __init__(self, allowed: int) -> None:
+        """`allowed` updates in a row may be left out."""
+        self._allowed = allowed
+        self._in_a_row = 0
+
+    def __call__(self, step: int, summary: Summary) -> None:
+        """Counts; a chunk with any finite update starts the count again.
+
+        Raises:
+          Diverged: too many.
+        """
+        whole_chunk = summary.skipped == summary.steps
+        self._in_a_row = self._in_a_row * whole_chunk + summary.skipped
+        if self._in_a_row > self._allowed:
+            raise Diverged(
+                f"The loss or its gradient was not finite in {self._in_a_row} of the"
+                f" updates up to step {step}. Expected at most {self._allowed} in a row"
+                " (run.max_skipped_updates). None of them was applied. Lower"
+                " optimizer.learning_rate, set optimizer.clip_global_norm, or check the"
+                " data; then run again to resume from the last checkpoint."
+            )
+
+
+class LossBound:
+    """Stops when the mean loss of a chunk exceeds a bound."""
+
+    def __init__(self, bound: float) -> None:
+        """`bound` is the largest mean loss."""
+        self._bound = bound
+
+    def __call__(self, step: int, summary: Summary) -> None:
+        """Compares the mean loss with the bound.
+
+        Raises:
+          Diverged: it is larger.
+        """
+        total, weight = summary.totals["loss"]
+        if weight and math.isfinite(total) and total / weight > self._bound:
+            raise Diverged(
+                f"The loss was {total / weight:.4g} at step {step}. Expected at most"
+                f" {self._bound:.4g} (run.loss_bound). Lower optimizer.learning_rate or"
+                " raise the bound."
+            )
+
+
+class BadExamples:
+    """Stops when too large a share of the examples read so far was unreadable."""
+
+    # A few examples are no sample of a data set: one early loss must not end a run.
+    _MIN_READ = 1000
+
+    def __init__(self, max_fraction: float) -> None:
+        """`max_fraction` of the examples may be unreadable."""
+        self._max_fraction = max_fraction
+        self._bad = 0.0
+        self._read = 0.0
+
+    def __call__(self, step: int, summary: Summary) -> None:
+        """Adds up ``bad_examples`` and compares the share with the limit.
+
+        Raises:
+          DataError: it is larger.
+        """
+        bad, read = summary.totals.get("bad_examples", (0.0, 0.0))
+        self._bad += bad
+        self._read += read
+        if self._bad > self._max_fraction * max(self._read, self._MIN_READ):
+            raise DataError(
+                f"{self._bad:.0f} of the {self._read:.0f} examples read up to step {step}"
+                f" could not be decoded. Expected at most {self._max_fraction:.2%}"
+                " (data.max_bad_fraction). Run 'tfmodels data check' to list them."
+            )

@@ -1,0 +1,180 @@
+"""The four interfaces that every system is made of: task, objective, strategy, trainable.
+
+A batch is a dict of tensors with the example axis first. ``batch["weight"]`` (float32) is
+0 for rows that only pad a batch or stand for an example that could not be read, so that
+every sum below is exact whatever the batch size, the replicas or the damage.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import NamedTuple
+from typing import Protocol
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from trainers.stages import Stage
+
+Batch = dict[str, Any]
+"""Named tensors with the example axis first."""
+Outputs = dict[str, Any]
+"""Named tensors a model computed from a batch."""
+Ratio = tuple[Any, Any]
+"""(numerator, denominator), both sums over examples, so that ratios of parts add up."""
+Totals = dict[str, Ratio]
+"""Ratios by name; all figures of training and evaluation have this form."""
+
+
+class Loss(NamedTuple):
+    """Loss of one replica's batch, not yet divided.
+
+    The division by the weight of *all* replicas and micro-batches happens once, in the
+    strategy; that makes uneven batches and padding exact.
+    """
+
+    total: Any
+    """float32 [], sum over examples (tokens, frames) of weight times loss."""
+    weight: Any
+    """float32 [], sum of the weights."""
+    terms: Totals
+    """Named parts for the logs, as ratios of float32 []."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The share of the global batch that one input pipeline delivers."""
+
+    index: int = 0
+    """Number of this input pipeline (worker process)."""
+    count: int = 1
+    """How many input pipelines there are."""
+    replicas: int = 1
+    """Replicas over all pipelines; each batch delivered serves one replica."""
+
+
+class Task(Protocol):
+    """What one replica computes for a kind of data."""
+
+    batch_size: int
+    """Examples in the global batch of one optimizer step."""
+    steps_per_epoch: int
+    """Optimizer steps in one pass over the training split."""
+    splits: tuple[str, ...]
+    """Names of the splits that the data has: ``train`` and some of the others."""
+
+    def build_model(self) -> "keras.Model":
+        """Makes the model with fresh weights; outputs are a dict of named tensors."""
+
+    def dataset(
+        self, split: str, shard: Shard = Shard(), start: int = 0
+    ) -> "tf.data.Dataset":
+        """Batches of one replica each, all of one static shape.
+
+        `train` never ends and begins with the batch of step `start`, a pure function of
+        the seed and the step; every other split is one pass, its end padded.
+        """
+
+    def outputs(
+        self, model: Callable[..., Outputs], batch: Batch, training: bool
+    ) -> Outputs:
+        """Runs the model on one batch."""
+
+    def metrics(self, outputs: Outputs, batch: Batch) -> Totals:
+        """Additive figures of one batch; their totals over a split go to `report`."""
+
+    def report(self, totals: Totals) -> dict[str, float]:
+        """Named results from summed metrics; most are numerator / denominator."""
+
+    def figures(
+        self, outputs: Outputs, batch: Batch, totals: Totals
+    ) -> dict[str, Any]:
+        """Pictures of an evaluation by name: matplotlib figures."""
+
+    def samples(self, batch: Batch) -> dict[str, Any]:
+        """Pictures of a training batch as the model sees it: matplotlib figures."""
+
+    def predict(self, model: "keras.Model", source: str) -> Any:
+        """The answer a user wants for one input a user has."""
+
+
+class Objective(Protocol):
+    """What the model is taught."""
+
+    def loss(self, outputs: Outputs, batch: Batch) -> Loss:
+        """The loss of one replica's batch, a pure function of what the model computed."""
+
+    def loss_with_model(
+        self, task: Task, model: Callable[..., Outputs], batch: Batch, training: bool
+    ) -> tuple[Loss, Outputs]:
+        """Runs the model and computes the loss; the one entry that strategies call.
+
+        An objective that must search or sample with the model overrides this; such an
+        objective cannot be cut into pipeline stages.
+        """
+        outputs = task.outputs(model, batch, training)
+        return self.loss(outputs, batch), outputs
+
+
+class Summary(NamedTuple):
+    """What happened in a number of steps, already reduced over replicas."""
+
+    steps: int
+    """Optimizer steps taken, left-out updates included."""
+    totals: Totals
+    """``loss``, its terms and the scalar metrics, summed over the steps."""
+    skipped: int
+    """Updates left out because the gradient was not finite."""
+    learning_rate: float
+    """Learning rate of the last step."""
+    gradient_norm: float
+    """Largest global norm of the gradient before clipping."""
+
+
+class Trainable(Protocol):
+    """A model placed by a strategy, taught by one stage's objective and optimizer."""
+
+    state: dict[str, Any]
+    """Named variables a checkpoint holds; names and shapes do not depend on placement."""
+
+    def run(self, num_steps: int) -> Summary:
+        """Trains `num_steps` optimizer steps and returns what happened in them."""
+
+
+class Average(Protocol):
+    """Averages of a model's weights, kept beside the weights themselves."""
+
+    state: dict[str, Any]
+    """Averaged variables by the path of the variable they average."""
+
+    def swapped(self) -> Any:
+        """Context in which the model holds the averages; the weights return after it."""
+
+
+class Placed(NamedTuple):
+    """A model and its weight averages, on the devices where a strategy put them."""
+
+    model: "keras.Model"
+    """A plain Keras model, for evaluation and export."""
+    average: Average
+
+
+class Strategy(Protocol):
+    """Where a model runs: where variables live, who updates them, what a step is."""
+
+    is_chief: bool
+    """Whether this process writes the logs and checkpoints."""
+
+    def build(self, task: Task, num_steps: int) -> Placed:
+        """Builds the task's model; `num_steps` is the whole run, for tail averages."""
+
+    def prepare(self, placed: Placed, stage: "Stage", start: int) -> Trainable:
+        """Makes the model trainable by a stage, from step `start` of the run on."""
+
+    def evaluator(self, placed: Placed, stage: "Stage") -> Callable[[str], Totals]:
+        """A function that sums a stage's metrics and loss over a split."""
+
+    def any_process(self, flag: bool) -> bool:
+        """Whether any of the processes passes a true flag; all of them must ask."""

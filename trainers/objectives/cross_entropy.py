@@ -1,0 +1,84 @@
+"""Cross entropy with label smoothing and weighted auxiliary heads."""
+
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from tfmodels.errors import ConfigError
+from trainers.interfaces import Loss
+from trainers.interfaces import Objective
+from trainers.objectives.config import CrossEntropyConfig
+
+if TYPE_CHECKING:
+    from trainers.interfaces import Batch
+    from trainers.interfaces import Outputs
+
+
+def smoothed_cross_entropy(
+    logits: tf.Tensor, labels: tf.Tensor, smoothing: float
+) -> tf.Tensor:
+    """Cross entropy from a target that is mostly, but not only, the label.
+
+    The target has ``1 - smoothing + smoothing / K`` at the label and ``smoothing / K``
+    at the other classes (Inception-v3, arXiv 1512.00567, section 7).
+
+    Args:
+      logits: floating-point [..., K], computed with in float32.
+      labels: int32 [...], class numbers from 0 to K - 1.
+      smoothing: share of the target spread evenly over all classes.
+
+    Returns:
+      float32 [...], in nats.
+    """
+    logits = tf.cast(logits, tf.float32)
+    hard = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    if not smoothing:
+        return hard
+    uniform = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
+    return (1 - smoothing) * hard + smoothing * uniform
+
+
+class CrossEntropy(Objective):
+    """Objective: cross entropy of ``logits`` plus that of each auxiliary head.
+
+    ``CE(logits) + sum_h auxiliary_weights[h] * CE(h)``, all heads with the same labels
+    and smoothing (GoogLeNet, arXiv 1409.4842, section 5; US 9904875 B2, claim 1).
+    """
+
+    def __init__(self, config: CrossEntropyConfig) -> None:
+        self.config = config
+
+    def loss(self, outputs: "Outputs", batch: "Batch") -> Loss:
+        """Loss of one replica's batch.
+
+        Args:
+          outputs: ``logits`` and each auxiliary head, floating-point [B, K] or
+            [B, T, K].
+          batch: ``label`` int32 [B] or [B, T]; ``weight`` float32 of the same shape.
+
+        Returns:
+          The sums; terms are ``cross_entropy`` and, for a head called ``x_logits``,
+          ``x_cross_entropy``, each before its auxiliary weight.
+
+        Raises:
+          ConfigError: the model has no output of a name that is needed.
+        """
+        weight = tf.reduce_sum(batch["weight"])
+        total = self._sum("logits", outputs, batch)
+        terms = {"cross_entropy": (total, weight)}
+        for name, factor in self.config.auxiliary_weights.items():
+            head = self._sum(name, outputs, batch)
+            terms[f"{name.removesuffix('_logits')}_cross_entropy"] = (head, weight)
+            total = total + factor * head
+        return Loss(total, weight, terms)
+
+    def _sum(self, name: str, outputs: "Outputs", batch: "Batch") -> tf.Tensor:
+        if name not in outputs:
+            raise ConfigError(
+                f"The model has no output {name!r} to take a cross entropy of."
+                f" Expected: names among its outputs {sorted(outputs)}. Received:"
+                f" objective.auxiliary_weights={self.config.auxiliary_weights}."
+            )
+        smoothing = self.config.label_smoothing
+        losses = smoothed_cross_entropy(outputs[name], batch["label"], smoothing)
+        return tf.reduce_sum(batch["weight"] * losses)

@@ -1,0 +1,185 @@
+"""A run's folder: its configuration, its results, and the model it holds."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfmodels.errors import ConfigError
+from tfmodels.errors import DataError
+from trainers.catalog import implementation
+from trainers.checkpoints import Checkpoint
+from trainers.checkpoints import CheckpointStore
+from trainers.checkpoints import restore
+from trainers.configuration import difference
+from trainers.configuration import dump
+from trainers.configuration import load_experiment
+from trainers.experiment import Experiment
+from trainers.interfaces import Task
+from trainers.state import named_variables
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of a run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """The final figures, a flat JSON object."""
+        return self.path / "metrics.json"
+
+    @property
+    def history(self) -> Path:
+        """Figures over time, one JSON object per line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def pictures(self) -> Path:
+        """Drawings as PNG files."""
+        return self.path / "pictures"
+
+    @property
+    def tensorboard(self) -> Path:
+        """What TensorBoard reads."""
+        return self.path / "tensorboard"
+
+    def checkpoints(self, keep: int = 3) -> CheckpointStore:
+        """The run's checkpoints."""
+        return CheckpointStore(self.path / "checkpoints", keep)
+
+    def check(self, experiment: Experiment) -> None:
+        """Makes sure that the folder is free, or belongs to a run of this experiment.
+
+        Raises:
+          ConfigError: the folder holds a run with another configuration.
+        """
+        if not self.config.exists():
+            return
+        changed = difference(self.experiment(), experiment)
+        if changed:
+            lines = "\n".join(f"  {change}" for change in changed)
+            raise ConfigError(
+                f"{self.path} holds a run with another configuration. Expected the same,"
+                f" to resume it, or another --workdir; received these changes:\n{lines}"
+            )
+
+    def claim(self, experiment: Experiment) -> None:
+        """Writes the experiment's configuration, which makes the folder its own."""
+        write_atomically(self.config, dump(experiment))
+
+    def experiment(self) -> Experiment:
+        """The configuration of the run.
+
+        Raises:
+          DataError: the folder holds no run.
+        """
+        if not self.config.exists():
+            raise DataError(
+                f"{self.path} holds no run. Expected a folder that 'tfmodels train"
+                " --workdir' made, with config.yaml in it."
+            )
+        return load_experiment(self.config)
+
+    def write_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Writes the final figures."""
+        write_atomically(self.metrics, json.dumps(dict(metrics), indent=1) + "\n")
+
+    def read_metrics(self) -> dict[str, float]:
+        """The final figures; none before the run was evaluated."""
+        if not self.metrics.exists():
+            return {}
+        return dict(json.loads(self.metrics.read_text()))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file so that readers see the old or the new content, never a part.
+
+    Raises:
+      DataError: the folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise DataError(
+            f"Cannot write {path}. Expected a writable folder with free space; received:"
+            f" {error}."
+        ) from None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run, opened for evaluation, prediction or export."""
+
+    folder: RunFolder
+    experiment: Experiment
+    task: Task
+    model: keras.Model
+    """The model with its averaged weights, if the run keeps averages."""
+    step: int
+    metrics: dict[str, float]
+
+
+def load_run(workdir: str | os.PathLike[str]) -> Run:
+    """Opens the newest intact checkpoint of a run, on one device.
+
+    Raises:
+      DataError: there is no run, no intact checkpoint, or it is of another model.
+    """
+    folder = RunFolder(Path(workdir))
+    experiment = folder.experiment()
+    checkpoint = newest(folder)
+    stage = experiment.training_stages()[-1]
+    task = implementation("task", experiment.task.kind)(
+        experiment.task, experiment.model, stage.data, experiment.run
+    )
+    model = task.build_model()
+    load_weights(checkpoint, model)
+    return Run(
+        folder, experiment, task, model, checkpoint.step, folder.read_metrics()
+    )
+
+
+def newest(folder: RunFolder) -> Checkpoint:
+    """The newest intact checkpoint.
+
+    Raises:
+      DataError: there is none.
+    """
+    checkpoint = folder.checkpoints().latest()
+    if checkpoint is None:
+        raise DataError(
+            f"{folder.path} holds no checkpoint yet. Expected a run that 'tfmodels"
+            " train' has saved at least once."
+        )
+    return checkpoint
+
+
+def load_weights(checkpoint: Checkpoint, model: keras.Model) -> None:
+    """Loads a checkpoint's model, with averaged weights where the checkpoint has them.
+
+    Raises:
+      DataError: the checkpoint is of another model.
+    """
+    state: dict[str, Any] = named_variables("model", model.variables, model.weights)
+    restore(checkpoint, state)
+    averages = {
+        name.replace("model/", "average/", 1): variable
+        for name, variable in state.items()
+        if name.replace("model/", "average/", 1) in checkpoint.shapes
+    }
+    restore(checkpoint, averages)

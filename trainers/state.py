@@ -1,0 +1,32 @@
+"""Names of the variables a checkpoint holds, independent of where the variables live."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+
+def named_variables(
+    prefix: str,
+    variables: Iterable[keras.Variable],
+    weights: Iterable[keras.Variable] | None = None,
+) -> dict[str, Any]:
+    """Maps ``prefix/path`` to the TensorFlow variable behind each Keras variable.
+
+    Args:
+      prefix: first part of every name.
+      variables: all variables of a model or optimizer, in their fixed order.
+      weights: those with a stable path; the others (random states, whose automatic
+        names depend on what else the process built) are named by position.
+    """
+    stable = None if weights is None else {id(variable) for variable in weights}
+    named: dict[str, Any] = {}
+    for position, variable in enumerate(variables):
+        known = stable is None or id(variable) in stable
+        name = f"{prefix}/{variable.path}" if known else f"{prefix}/state_{position}"
+        if name in named:
+            raise ValueError(
+                f"two variables share the name {name!r}; give their layers other names"
+            )
+        named[name] = variable.value
+    return named

@@ -1,0 +1,155 @@
+"""The data-parallel strategy: whole models on each device, shares of each batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfmodels.errors import ConfigError
+from trainers.experiment import RunConfig
+from trainers.interfaces import Placed
+from trainers.interfaces import Shard
+from trainers.interfaces import Task
+from trainers.interfaces import Totals
+from trainers.optimizers.averages import build_average
+from trainers.stages import Stage
+from trainers.strategies.config import DataParallelConfig
+from trainers.strategies.data_parallel.devices import make_distribution
+from trainers.strategies.data_parallel.trainable import DataParallelTrainable
+from trainers.totals import add_totals
+
+# Below this many examples, one replica's batch statistics are too noisy to stand alone
+# (GoogLeNet specification, section 4).
+_SMALL_BATCH = 32
+
+
+class DataParallel:
+    """One device, several devices of one machine, several machines, or a TPU.
+
+    All of them run the same code: ``tf.distribute`` decides where a replica lives.
+    """
+
+    def __init__(self, config: DataParallelConfig, run: RunConfig) -> None:
+        """Opens the devices; nothing is built yet."""
+        self._config = config
+        self._run = run
+        self._distribution = make_distribution(config)
+
+    @property
+    def num_replicas(self) -> int:
+        """Replicas over all processes."""
+        return int(self._distribution.num_replicas_in_sync)
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes the logs and checkpoints."""
+        return self._process_index == 0
+
+    @property
+    def _process_index(self) -> int:
+        resolver = self._distribution.cluster_resolver
+        return int(resolver.task_id or 0) if self._config.multi_worker else 0
+
+    def build(self, task: Task, num_steps: int) -> Placed:
+        """Builds the task's model and its averages, mirrored on every device.
+
+        Raises:
+          ConfigError: the batch cannot be shared equally.
+        """
+        shares = self.num_replicas * self._run.accumulation
+        if task.batch_size % shares:
+            raise ConfigError(
+                f"data.batch_size: cannot be shared equally. Expected a multiple of"
+                f" {shares} ({self.num_replicas} replicas, run.accumulation"
+                f" {self._run.accumulation}); received {task.batch_size}."
+            )
+        with self._distribution.scope():
+            model = task.build_model()
+            self._synchronize_batch_norm(model, task)
+            average = build_average(self._run.average, model, num_steps)
+        return Placed(model, average)
+
+    def _synchronize_batch_norm(self, model: keras.Model, task: Task) -> None:
+        """Lets batch statistics cover all replicas where one replica has too few rows."""
+        wanted = self._config.synchronize_batch_norm
+        if wanted is None:
+            rows = task.batch_size // self.num_replicas // self._run.accumulation
+            wanted = self.num_replicas > 1 and rows < _SMALL_BATCH
+        layers = [
+            layer
+            for layer in model.layers
+            if isinstance(layer, keras.layers.BatchNormalization)
+        ]
+        if wanted and layers and self._run.xla and self.num_replicas > 1:
+            raise ConfigError(
+                "run.xla: compiled replicas cannot exchange batch statistics. Expected"
+                " run.xla false, or strategy.synchronize_batch_norm false; received true"
+                " (or its default) for both."
+            )
+        for layer in layers:
+            layer.synchronized = wanted
+
+    def prepare(self, placed: Placed, stage: Stage, start: int) -> DataParallelTrainable:
+        """Makes the model trainable by a stage, from step `start` of the run on."""
+        return DataParallelTrainable(
+            self._distribution,
+            placed,
+            stage,
+            self._run,
+            self._batches(stage.task, "train", start - stage.start),
+        )
+
+    def _batches(self, task: Task, split: str, start: int = 0) -> Any:
+        shard = Shard(self._process_index, self._num_processes, self.num_replicas)
+        return self._distribution.distribute_datasets_from_function(
+            lambda _: task.dataset(split, shard, start)
+        )
+
+    @property
+    def _num_processes(self) -> int:
+        if not self._config.multi_worker:
+            return 1
+        return int(self._distribution.extended._num_workers)
+
+    def evaluator(self, placed: Placed, stage: Stage) -> Callable[[str], Totals]:
+        """A function that sums a stage's metrics and loss over a split."""
+
+        def replica_step(batch: Any) -> Totals:
+            loss, outputs = stage.objective.loss_with_model(
+                stage.task, placed.model, batch, training=False
+            )
+            totals = stage.task.metrics(outputs, batch)
+            totals = {"loss": (loss.total, loss.weight), **loss.terms, **totals}
+            context = tf.distribute.get_replica_context()
+            flat = context.all_reduce(
+                tf.distribute.ReduceOp.SUM, tf.nest.flatten(totals)
+            )
+            return tf.nest.pack_sequence_as(totals, flat)
+
+        @tf.function(autograph=False, reduce_retracing=True)
+        def step(batch: Any) -> Totals:
+            result = self._distribution.run(replica_step, args=(batch,))
+            return tf.nest.map_structure(self._first, result)
+
+        def evaluate(split: str) -> Totals:
+            totals: Totals = {}
+            for batch in self._batches(stage.task, split):
+                counted = tf.nest.map_structure(
+                    lambda value: np.asarray(value, np.float64), step(batch)
+                )
+                totals = add_totals(totals, counted)
+            return totals
+
+        return evaluate
+
+    def _first(self, value: Any) -> tf.Tensor:
+        return self._distribution.experimental_local_results(value)[0]
+
+    def any_process(self, flag: bool) -> bool:
+        """Whether any of the processes passes a true flag; all of them must ask."""
+        if self._num_processes == 1:
+            return flag
+        votes = self._distribution.run(lambda: tf.constant(float(flag)))
+        return bool(self._distribution.reduce("SUM", votes, axis=None) > 0)

@@ -1,0 +1,220 @@
+"""The data-parallel step: gradients, one all-reduce, normalisation, guarded update."""
+
+import re
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfmodels.errors import ConfigError
+from trainers.experiment import RunConfig
+from trainers.interfaces import Batch
+from trainers.interfaces import Placed
+from trainers.interfaces import Summary
+from trainers.interfaces import Totals
+from trainers.optimizers.factory import build_optimizer
+from trainers.optimizers.gradients import add_l2
+from trainers.optimizers.gradients import apply_gradients
+from trainers.optimizers.gradients import clip_by_global_norm
+from trainers.optimizers.loss_scale import LossScale
+from trainers.stages import Stage
+from trainers.state import named_variables
+
+
+class DataParallelTrainable:
+    """Trains a mirrored model; every replica computes its share of each batch.
+
+    One optimizer step: each replica sums the gradients of its micro-batches; one
+    all-reduce adds them and the loss weights over replicas; the sum is divided by the
+    global weight, joined by L2, clipped, and applied unless it is not finite.
+    """
+
+    def __init__(
+        self,
+        distribution: tf.distribute.Strategy,
+        placed: Placed,
+        stage: Stage,
+        run: RunConfig,
+        batches: Any,
+    ) -> None:
+        """Creates the optimizer's variables and opens the input pipeline."""
+        self._distribution = distribution
+        self._model = placed.model
+        self._average = placed.average
+        self._stage = stage
+        self._micro_batches = run.accumulation
+        self._variables = _trained(placed.model, stage.frozen)
+        self._statistics = [
+            variable.value
+            for variable in placed.model.non_trainable_variables
+            if keras.backend.is_float_dtype(variable.dtype)
+        ]
+        with distribution.scope():
+            self._optimizer = build_optimizer(
+                stage.optimizer, stage.steps, stage.task.steps_per_epoch
+            )
+            self._optimizer.build(self._variables)
+            self._scale = LossScale(run.precision, run.loss_scale)
+        self.state = {
+            **named_variables("model", placed.model.variables, placed.model.weights),
+            **{f"average/{path}": v for path, v in placed.average.state.items()},
+            **named_variables("optimizer", self._optimizer.variables),
+            **self._scale.state,
+        }
+        self._backward = (
+            tf.function(self._loss_and_gradients, jit_compile=True)
+            if run.xla
+            else self._loss_and_gradients
+        )
+        self._iterator = iter(batches)
+        self._step = tf.function(self._distributed_step, autograph=False)
+        self._chunk = tf.function(self._many_steps)
+
+    def run(self, num_steps: int) -> Summary:
+        """Trains `num_steps` optimizer steps in one compiled loop."""
+        result = self._chunk(self._iterator, tf.constant(num_steps))
+        totals = tf.nest.map_structure(
+            lambda value: np.float64(value.numpy()), result["totals"]
+        )
+        return Summary(
+            steps=num_steps,
+            totals=totals,
+            skipped=int(result["skipped"]),
+            learning_rate=float(self._optimizer.learning_rate),
+            gradient_norm=float(result["gradient_norm"]),
+        )
+
+    @property
+    def traces(self) -> int:
+        """How often the step has been traced; more than once means retracing."""
+        return int(self._step.experimental_get_tracing_count())
+
+    def _many_steps(self, iterator: Any, num_steps: tf.Tensor) -> dict[str, Any]:
+        # Tracing one step first tells what it returns, so the loop can start from zeros.
+        structure = self._step.get_concrete_function(
+            iterator.element_spec
+        ).structured_outputs
+        result = tf.nest.map_structure(
+            lambda value: tf.zeros(value.shape, value.dtype), structure
+        )
+        for _ in tf.range(num_steps):
+            outcome = self._step(next(iterator))
+            norm = tf.maximum(result["gradient_norm"], outcome["gradient_norm"])
+            result = tf.nest.map_structure(tf.add, result, outcome)
+            result["gradient_norm"] = norm
+        return result
+
+    def _distributed_step(self, batch: Any) -> dict[str, Any]:
+        outcome = self._distribution.run(self._replica_step, args=(batch,))
+        return tf.nest.map_structure(
+            lambda value: self._distribution.experimental_local_results(value)[0],
+            outcome,
+        )
+
+    def _replica_step(self, batch: Batch) -> dict[str, Any]:
+        before = [tf.identity(statistic) for statistic in self._statistics]
+        gradients, totals = self._accumulate(batch)
+        gradients, totals = _sum_over_replicas(gradients, totals)
+        weight = totals["loss"][1]
+        divisor = weight * self._scale.value
+        gradients = [tf.math.divide_no_nan(gradient, divisor) for gradient in gradients]
+        gradients = add_l2(gradients, self._variables, self._stage.optimizer.l2)
+        gradients, norm = clip_by_global_norm(
+            gradients, self._stage.optimizer.clip_global_norm
+        )
+        finite = tf.math.is_finite(norm) & tf.math.is_finite(totals["loss"][0])
+        context = tf.distribute.get_replica_context()
+        skipped = context.merge_call(self._update, args=(gradients, before, finite))
+        return {"totals": totals, "skipped": skipped, "gradient_norm": norm}
+
+    def _accumulate(self, batch: Batch) -> tuple[list[tf.Tensor], Totals]:
+        """Sums gradients and totals over the micro-batches of one replica's batch."""
+        parts = {
+            name: tf.split(value, self._micro_batches) for name, value in batch.items()
+        }
+        gradients, totals = self._backward({name: part[0] for name, part in parts.items()})
+        for i in range(1, self._micro_batches):
+            more = self._backward({name: part[i] for name, part in parts.items()})
+            gradients, totals = tf.nest.map_structure(tf.add, (gradients, totals), more)
+        return gradients, totals
+
+    def _loss_and_gradients(self, batch: Batch) -> tuple[list[tf.Tensor], Totals]:
+        with tf.GradientTape() as tape:
+            loss, outputs = self._stage.objective.loss_with_model(
+                self._stage.task, self._model, batch, training=True
+            )
+            scaled = loss.total * self._scale.value
+        gradients = tape.gradient(
+            scaled,
+            [variable.value for variable in self._variables],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        metrics = self._stage.task.metrics(outputs, batch)
+        scalars = {name: pair for name, pair in metrics.items() if pair[0].shape.rank == 0}
+        return gradients, {
+            "loss": (loss.total, loss.weight),
+            **loss.terms,
+            **scalars,
+        }
+
+    def _update(
+        self,
+        distribution: tf.distribute.Strategy,
+        gradients: list[Any],
+        statistics: list[Any],
+        finite: Any,
+    ) -> tf.Tensor:
+        """Applies the update on every device, or leaves it out and returns 1.
+
+        Leaving it out also takes back what the forward pass did to the batch-norm
+        statistics, or one bad batch would poison them for good.
+        """
+        finite = distribution.experimental_local_results(finite)[0]
+
+        def apply() -> tf.Tensor:
+            apply_gradients(self._optimizer, gradients, self._variables)
+            self._average.update(self._stage.start + self._optimizer.iterations - 1)
+            return tf.constant(0)
+
+        def leave_out() -> tf.Tensor:
+            for variable, before in zip(self._statistics, statistics, strict=True):
+                distribution.extended.update(
+                    variable, lambda v, value: v.assign(value), args=(before,), group=False
+                )
+            return tf.constant(1)
+
+        skipped = tf.cond(finite, apply, leave_out)
+        self._scale.update(finite)
+        return skipped
+
+
+def _trained(
+    model: keras.Model, frozen: tuple[str, ...]
+) -> list[keras.Variable]:
+    """The trainable variables whose path matches none of the patterns."""
+    for pattern in frozen:
+        if not any(re.search(pattern, v.path) for v in model.trainable_variables):
+            paths = [variable.path for variable in model.trainable_variables[:5]]
+            raise ConfigError(
+                f"stages.freeze: {pattern!r} matches no trained variable. Expected a"
+                f" regular expression for paths such as {', '.join(paths)}."
+            )
+    return [
+        variable
+        for variable in model.trainable_variables
+        if not any(re.search(pattern, variable.path) for pattern in frozen)
+    ]
+
+
+def _sum_over_replicas(
+    gradients: list[tf.Tensor], totals: Totals
+) -> tuple[list[tf.Tensor], Totals]:
+    """One all-reduce for all gradients and, stacked into a vector, all totals."""
+    context = tf.distribute.get_replica_context()
+    flat = tf.stack(tf.nest.flatten(totals))
+    *gradients, flat = context.all_reduce(
+        tf.distribute.ReduceOp.SUM, [*gradients, flat]
+    )
+    return gradients, tf.nest.pack_sequence_as(totals, tf.unstack(flat))

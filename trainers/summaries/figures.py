@@ -1,0 +1,125 @@
+"""Drawings of results: confusion matrices, images with predictions, learning curves.
+
+They use Matplotlib's objects and no ``pyplot``, which would keep every figure alive and
+look for a display.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+_MAX_LABELLED_CLASSES = 40
+_MAX_COUNTED_CLASSES = 15
+
+
+def rendered(figure: Figure) -> np.ndarray:
+    """The pixels of a figure, uint8 [H, W, 4]."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())
+
+
+def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Shares of each class taken for each other; small matrices show their counts too.
+
+    Args:
+      counts: float or integer [K, K], rows are labels and columns are predictions.
+      class_names: K names; left out where there are too many to be read.
+    """
+    num_classes = len(class_names)
+    size = min(12.0, 2.5 + 0.4 * num_classes)
+    figure = Figure(figsize=(size, size), layout="constrained")
+    axes = figure.add_subplot(xlabel="prediction", ylabel="label")
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, shrink=0.7, label="share of the label")
+    if num_classes <= _MAX_LABELLED_CLASSES:
+        ticks = range(num_classes)
+        axes.set_xticks(ticks, class_names, rotation=90)
+        axes.set_yticks(ticks, class_names)
+    if num_classes <= _MAX_COUNTED_CLASSES:
+        for (row, column), share in np.ndenumerate(shares):
+            axes.text(
+                column,
+                row,
+                f"{counts[row, column]:g}",
+                color="white" if share > 0.5 else "black",
+                ha="center",
+                va="center",
+                size="small",
+            )
+    return figure
+
+
+def labelled_images(
+    images: np.ndarray, labels: Sequence[str], predictions: Sequence[str]
+) -> Figure:
+    """A grid of images under their predictions, wrong ones in red with the label.
+
+    Args:
+      images: uint8 [N, H, W, C] with 1, 3 or 4 channels.
+      labels: N class names.
+      predictions: N class names.
+    """
+    figure, grid = _grid(len(images), width=1.5, height=1.7)
+    for axes, image, label, prediction in zip(
+        grid, images, labels, predictions, strict=True
+    ):
+        right = label == prediction
+        # One channel is grey, which Matplotlib wants without its axis.
+        pixels = image[..., 0] if image.shape[-1] == 1 else image
+        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
+        axes.set_axis_off()
+        axes.set_title(
+            prediction if right else f"{prediction} ({label})",
+            color="black" if right else "red",
+            size="small",
+        )
+    return figure
+
+
+def curves(series: Mapping[str, Sequence[tuple[int, float]]]) -> Figure:
+    """One panel per figure with a line for each split that reports it.
+
+    Args:
+      series: (step, value) pairs by ``split/name``, as `read_scalars` returns them.
+    """
+    panels: dict[str, list[str]] = defaultdict(list)
+    for name in series:
+        panels[name.rpartition("/")[2]].append(name)
+    figure, grid = _grid(len(panels), width=4.0, height=2.6)
+    for axes, (title, names) in zip(grid, panels.items(), strict=True):
+        for name in names:
+            steps, values = zip(*series[name], strict=True)
+            marker = "o" if len(steps) == 1 else None
+            axes.plot(
+                steps, values, marker=marker, label=name.rpartition("/")[0] or name
+            )
+        axes.set(title=title, xlabel="step")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    return figure
+
+
+def save_curves(series: Mapping[str, Sequence[tuple[int, float]]], path: Path) -> None:
+    """Draws `curves` into a PNG file; without any series, nothing."""
+    if series:
+        curves(series).savefig(path, format="png", dpi=100)
+
+
+def _grid(num_panels: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    columns = math.ceil(math.sqrt(num_panels))
+    rows = math.ceil(num_panels / columns)
+    figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+    return figure, [
+        figure.add_subplot(rows, columns, index + 1) for index in range(num_panels)
+    ]

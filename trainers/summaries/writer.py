@@ -1,0 +1,79 @@
+"""Where the figures of a run go: the interface of a writer, and several as one."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+
+class Writer:
+    """Receives what a run reports; a subclass overrides the kinds that it keeps.
+
+    As it stands it keeps nothing.
+    """
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Numbers by name (``split/name``), as they are after `step` steps."""
+
+    def images(self, step: int, name: str, images: "np.ndarray") -> None:
+        """Images, uint8 [N, H, W, C] with 1, 3 or 4 channels."""
+
+    def figure(self, step: int, name: str, figure: "Figure") -> None:
+        """A drawing."""
+
+    def histograms(self, step: int, values: Mapping[str, "np.ndarray"]) -> None:
+        """Distributions of the elements of arrays of any shape, by name."""
+
+    def text(self, step: int, name: str, text: str) -> None:
+        """Text in Markdown."""
+
+    def hparams(self, values: Mapping[str, object]) -> None:
+        """The settings of the run by name, without nesting."""
+
+    def close(self) -> None:
+        """Writes what is still held back and releases the files."""
+
+
+class Writers(Writer):
+    """Passes everything on to several writers, or to none where nothing is kept."""
+
+    def __init__(self, writers: Sequence[Writer] = ()) -> None:
+        self.writers = tuple(writers)
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Passes numbers on."""
+        for writer in self.writers:
+            writer.scalars(step, values)
+
+    def images(self, step: int, name: str, images: "np.ndarray") -> None:
+        """Passes images on."""
+        for writer in self.writers:
+            writer.images(step, name, images)
+
+    def figure(self, step: int, name: str, figure: "Figure") -> None:
+        """Passes a drawing on."""
+        for writer in self.writers:
+            writer.figure(step, name, figure)
+
+    def histograms(self, step: int, values: Mapping[str, "np.ndarray"]) -> None:
+        """Passes distributions on."""
+        for writer in self.writers:
+            writer.histograms(step, values)
+
+    def text(self, step: int, name: str, text: str) -> None:
+        """Passes text on."""
+        for writer in self.writers:
+            writer.text(step, name, text)
+
+    def hparams(self, values: Mapping[str, object]) -> None:
+        """Passes settings on."""
+        for writer in self.writers:
+            writer.hparams(values)
+
+    def close(self) -> None:
+        """Closes all of them."""
+        for writer in self.writers:
+            writer.close()

@@ -1,0 +1,178 @@
+"""Image classification: one label for each image."""
+
+from collections.abc import Callable
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfmodels import catalog
+from tfmodels.classification.pixels import normalize_pixels
+from tfmodels.errors import ConfigError
+from tfmodels.metrics.classification import confusion_matrix
+from tfmodels.metrics.classification import top_k
+from trainers.data.images.dataset import image_dataset
+from trainers.data.images.decoding import decode_file
+from trainers.data.images.sources import open_source
+from trainers.data.stream import steps_per_epoch
+from trainers.experiment import RunConfig
+from trainers.interfaces import Batch
+from trainers.interfaces import Outputs
+from trainers.interfaces import Shard
+from trainers.interfaces import Totals
+from trainers.summaries import figures
+from trainers.tasks.config import ImageClassificationConfig
+from trainers.totals import means
+
+_MAX_PICTURES = 36
+
+
+class Prediction(NamedTuple):
+    """Classes of one image, the most probable first."""
+
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return self.labels[0]
+
+
+class ImageClassification:
+    """Labelled images in, class scores out.
+
+    Batches hold pixels from 0 to 255; `outputs` brings them to the model's own scale, so
+    that pictures of a batch look as a person expects and one pipeline serves all models.
+    """
+
+    def __init__(
+        self,
+        config: ImageClassificationConfig,
+        model: Any,
+        data: Any,
+        run: RunConfig,
+    ) -> None:
+        """Opens the data; the number of classes must be the model's.
+
+        Raises:
+          ConfigError: model and data do not fit together.
+          DataError: the data is missing or damaged.
+        """
+        self._model_config = model
+        self._data = data
+        self._run = run
+        self._sources = {"train": open_source(data, "train")}
+        self.labels: tuple[str, ...] = self._sources["train"].labels
+        self.splits: tuple[str, ...] = ("train", *data.held_out_splits())
+        self.batch_size: int = data.batch_size
+        self.steps_per_epoch: int = steps_per_epoch(
+            self._sources["train"].size, data.batch_size, data.last_batch
+        )
+        if len(self.labels) != model.num_classes:
+            raise ConfigError(
+                f"model.num_classes: the data has another number of classes. Expected"
+                f" {len(self.labels)}; received {model.num_classes}."
+            )
+
+    def build_model(self) -> keras.Model:
+        """The configured model under the configured precision."""
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self._run.precision)
+        try:
+            return catalog.build(self._model_config)
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    def dataset(
+        self, split: str, shard: Shard = Shard(), start: int = 0
+    ) -> tf.data.Dataset:
+        """Batches of ``image`` float32 [b, H, W, C] in 0..255, ``label``, ``weight``..."""
+        if split not in self._sources:
+            self._sources[split] = open_source(self._data, split)
+        return image_dataset(
+            self._sources[split],
+            self._data,
+            split,
+            self._model_config.input_shape,
+            self._run.seed,
+            shard,
+            start,
+        )
+
+    def outputs(
+        self, model: Callable[..., Outputs], batch: Batch, training: bool
+    ) -> Outputs:
+        """``logits`` float32 [b, K], and those of the training heads."""
+        return model(self.inputs(batch), training=training)
+
+    def inputs(self, batch: Batch) -> tf.Tensor:
+        """The model's input, float32 [b, H, W, C], on the model's own scale."""
+        return normalize_pixels(batch["image"], self._model_config.input_scaling)
+
+    def metrics(self, outputs: Outputs, batch: Batch) -> Totals:
+        """Top-1 and top-5 hits of every head, unreadable examples, confusion counts."""
+        labels, weights = batch["label"], batch["weight"]
+        totals: Totals = {"bad_examples": _ratio(batch["bad"])}
+        for name, logits in outputs.items():
+            prefix = name.removesuffix("logits")
+            for k in (1, 5):
+                totals[f"{prefix}top{k}"] = top_k(logits, labels, weights, k)
+        totals["confusion"] = confusion_matrix(outputs["logits"], labels, weights)
+        return totals
+
+    def report(self, totals: Totals) -> dict[str, float]:
+        """Top-1, top-5, loss and their parts as fractions."""
+        return means(totals)
+
+    def figures(self, outputs: Outputs, batch: Batch, totals: Totals) -> dict[str, Any]:
+        """The confusion matrix of a split, and some of its images with predictions."""
+        shown = slice(0, _MAX_PICTURES)
+        predicted = np.argmax(outputs["logits"], axis=-1)[shown]
+        return {
+            "confusion": figures.confusion_matrix(totals["confusion"][0], self.labels),
+            "predictions": figures.labelled_images(
+                _pixels(batch)[shown],
+                self._names(batch["label"][shown]),
+                self._names(predicted),
+            ),
+        }
+
+    def samples(self, batch: Batch) -> dict[str, Any]:
+        """The images of a training batch after augmentation."""
+        shown = slice(0, _MAX_PICTURES)
+        labels = self._names(batch["label"][shown])
+        images = figures.labelled_images(_pixels(batch)[shown], labels, labels)
+        return {"images": images}
+
+    def _names(self, classes: Any) -> list[str]:
+        return [self.labels[number] for number in np.asarray(classes)]
+
+    def predict(self, model: keras.Model, source: str) -> Prediction:
+        """Classifies the image in a file.
+
+        Raises:
+          DataError: the file is missing or is not an image.
+        """
+        shape = self._model_config.input_shape
+        image = decode_file(source, shape, self._data.crop_fraction)
+        outputs = self.outputs(model, {"image": image[None]}, training=False)
+        return ranked(tf.nn.softmax(outputs["logits"])[0].numpy(), self.labels)
+
+
+def ranked(probabilities: np.ndarray, labels: tuple[str, ...]) -> Prediction:
+    """Sorts classes by probability, float32 [K]."""
+    order = np.argsort(-probabilities, kind="stable")
+    return Prediction(
+        tuple(labels[i] for i in order), tuple(float(probabilities[i]) for i in order)
+    )
+
+
+def _pixels(batch: Batch) -> np.ndarray:
+    return np.clip(np.rint(batch["image"]), 0, 255).astype(np.uint8)
+
+
+def _ratio(flags: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.reduce_sum(flags), tf.reduce_sum(tf.ones_like(flags))

@@ -23,7 +23,6 @@ from export.signatures import signatures_class
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from trainers.configuration import dump
-from trainers.runs import Run
 from trainers.runs import load_run
 
 MODEL = "model.keras"
@@ -49,20 +48,22 @@ def write_artefact(
       CheckFailed: the model cannot take the preset's form.
     """
     write = find_writer(find_preset(preset))
+    _refuse_occupied(Path(output))
+    run = load_run(workdir)
+    cls = signatures_class(run.experiment.task.kind)
+    files = cls.files_of(run.task)
+    signatures = cls(run.experiment, files)
+    model = in_float32(signatures.deployed(run.model))
     with _complete_or_absent(Path(output)) as folder:
-        run = load_run(workdir)
-        cls = signatures_class(run.experiment.task.kind)
-        files = cls.files_of(run.task)
-        job = Job(run, _deployed(run), cls(run.experiment, files), folder)
+        job = Job(run, model, signatures, folder)
         _write_common(job, files)
         programs = {"saved_model": SAVED_MODEL, **write(job)}
         write_manifest(folder, _manifest(job, preset, programs))
     return Path(output)
 
 
-def _deployed(run: Run) -> keras.Model:
-    """The run's model as it leaves: no training heads, everything in float32."""
-    model = run.model.deploy()
+def in_float32(model: keras.Model) -> keras.Model:
+    """The model itself, or one of the same weights if it computes in other numbers."""
     if all(layer.compute_dtype == "float32" for layer in model.layers):
         return model
     # Rebuilt from its configuration, under the default policy.
@@ -83,7 +84,7 @@ def _write_common(job: Job, files: dict[str, str]) -> None:
         job.model,
         job.signatures.serving(job.model),
         job.folder / SAVED_MODEL,
-        assets=[job.folder / name for name in files],
+        files=[job.folder / name for name in files],
     )
 
 
@@ -98,19 +99,23 @@ def _manifest(job: Job, preset: str, programs: dict[str, str]) -> Manifest:
             kind: open_program(kind, job.folder / path).describe(path)
             for kind, path in programs.items()
         },
+        device=list(programs)[-1],
         experiment=job.run.experiment.plain(),
         files=fingerprint(job.folder),
     )
 
 
-@contextmanager
-def _complete_or_absent(output: Path) -> Iterator[Path]:
-    """A folder to write in, which becomes `output` when nothing went wrong."""
+def _refuse_occupied(output: Path) -> None:
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ConfigError(
             f"{output} is already there. Expected --output to be a new or empty folder."
             f" Received {output}; remove it or choose another."
         )
+
+
+@contextmanager
+def _complete_or_absent(output: Path) -> Iterator[Path]:
+    """A folder to write in, which becomes `output` when nothing went wrong."""
     partial = None
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -67,7 +67,7 @@ def fold(model: keras.Model) -> keras.Model:
     for layer, copy in clones.items():
         if layer in plan.affines:
             copy.set_weights(_absorb(layer, plan.affines[layer]))
-        elif layer not in plan.removed and not isinstance(layer, keras.Model):
+        elif _has_own_weights(layer) and layer not in plan.removed:
             copy.set_weights(layer.get_weights())
     return folded
 
@@ -118,13 +118,17 @@ def _is_linear(layer: Any) -> bool:
 
 def _batch_norm(layer: keras.layers.BatchNormalization) -> _Affine:
     """The affine map of a batch normalisation in inference, float64 [C] each."""
-    mean = np.float64(layer.moving_mean)
-    variance = np.float64(layer.moving_variance)
+    mean = _float64(layer.moving_mean)
+    variance = _float64(layer.moving_variance)
     factor = 1 / np.sqrt(variance + layer.epsilon)
     if layer.scale:
-        factor = factor * np.float64(layer.gamma)
+        factor = factor * _float64(layer.gamma)
     offset = -mean * factor
-    return _Affine(factor, offset + np.float64(layer.beta) if layer.center else offset)
+    return _Affine(factor, offset + _float64(layer.beta) if layer.center else offset)
+
+
+def _float64(variable: keras.Variable) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(variable), np.float64)
 
 
 def _append(plan: _Plan, layer: keras.layers.Layer, then: _Affine) -> None:
@@ -136,10 +140,18 @@ def _append(plan: _Plan, layer: keras.layers.Layer, then: _Affine) -> None:
 
 def _absorb(layer: Any, affine: _Affine) -> list[np.ndarray]:
     """The layer's kernel and bias after the affine map, float32."""
-    bias = np.float64(layer.bias) if layer.use_bias else 0.0
-    kernel = np.float64(layer.kernel) * affine.factor
-    bias = np.broadcast_to(bias * affine.factor + affine.offset, kernel.shape[-1:])
-    return [kernel.astype(np.float32), bias.astype(np.float32)]
+    kernel = _float64(layer.kernel)
+    bias = np.zeros(kernel.shape[-1])
+    if layer.use_bias:
+        bias += _float64(layer.bias)
+    values = [kernel * affine.factor, bias * affine.factor + affine.offset]
+    return [value.astype(np.float32) for value in values]
+
+
+def _has_own_weights(layer: Any) -> bool:
+    """False for plain operations, and for models, whose weights `fold` has set."""
+    is_layer = isinstance(layer, keras.layers.Layer)
+    return is_layer and not isinstance(layer, keras.Model)
 
 
 def _clone_layer(layer: Any, plan: _Plan) -> Any:

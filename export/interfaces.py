@@ -66,6 +66,9 @@ class Signatures(Protocol):
     def files_of(task: Task) -> dict[str, str]:
         """Text files the artefact carries, by name, such as ``labels.txt``."""
 
+    def deployed(self, model: "keras.Model") -> "keras.Model":
+        """The part of a trained model that leaves."""
+
     def serving(self, model: "keras.Model") -> dict[str, Endpoint]:
         """Endpoints of the SavedModel, for raw inputs; the first is the default."""
 

@@ -1,5 +1,6 @@
 """The only reader of artefacts: checks what it is given, then runs it."""
 
+from collections.abc import Callable
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -12,6 +13,7 @@ from export.interfaces import SavedProgram
 from export.interfaces import Signatures
 from export.manifest import Manifest
 from export.manifest import read_manifest
+from export.presets import find_preset
 from export.runtime import KerasProgram
 from export.runtime import LiteProgram
 from export.runtime import SavedModelProgram
@@ -20,7 +22,7 @@ from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from trainers.experiment import Experiment
 
-_PROGRAMS: dict[str, type[SavedProgram]] = {
+_PROGRAMS: dict[str, Callable[[Path], SavedProgram]] = {
     "saved_model": SavedModelProgram,
     "tflite": LiteProgram,
 }
@@ -51,7 +53,7 @@ class Artefact:
 
     @cached_property
     def programs(self) -> dict[str, SavedProgram]:
-        """The runnable forms by kind; the last is the one for the device."""
+        """All runnable forms by kind."""
         return {
             kind: open_program(kind, self.path / entry.path)
             for kind, entry in self.manifest.programs.items()
@@ -79,8 +81,12 @@ class Artefact:
         Raises:
           DataError: the input is missing or unreadable.
         """
-        program = list(self.programs.values())[-1]
-        return self.signatures.predict(program, str(source))
+        return self.signatures.predict(self._device, str(source))
+
+    @cached_property
+    def _device(self) -> SavedProgram:
+        kind = self.manifest.device
+        return open_program(kind, self.path / self.manifest.programs[kind].path)
 
 
 def load_artefact(path: str | PathLike[str]) -> Artefact:
@@ -95,6 +101,7 @@ def load_artefact(path: str | PathLike[str]) -> Artefact:
     folder = Path(path)
     manifest = read_manifest(folder)
     try:
+        find_preset(manifest.preset)
         experiment = Experiment.parse(manifest.experiment)
     except ConfigError as error:
         raise DataError(

@@ -27,6 +27,13 @@ class FileEntry(Config):
     sha256: str
 
 
+class Quantization(Config):
+    """How a tensor's integers stand for real values: ``(q - zero_point) * scale``."""
+
+    scale: float
+    zero_point: int
+
+
 class TensorEntry(Config):
     """One named input or output of an endpoint."""
 
@@ -34,10 +41,8 @@ class TensorEntry(Config):
     """Sizes of the axes; null where any size will do."""
     dtype: str
     """Element type in the file: ``float32``, ``int8``, ``uint8``, ``string`` ..."""
-    scale: float | None = None
-    """Real value of one integer step; null when the tensor is not quantized."""
-    zero_point: int | None = None
-    """Integer that stands for the real value 0."""
+    quantization: Quantization | None = None
+    """Null for real values."""
 
 
 class EndpointEntry(Config):
@@ -74,13 +79,24 @@ class Manifest(Config):
     preprocessing: dict[str, Any]
     """How to make the input of the device program from what a user has."""
     programs: dict[str, ProgramEntry]
-    """Runnable forms by kind; the last is the one for the device."""
+    """Runnable forms by kind: ``saved_model``, ``tflite`` ..."""
+    device: str
+    """Which of them is for the device."""
     experiment: dict[str, Any]
     """The resolved configuration of the run."""
     files: dict[str, FileEntry]
     """Every other file of the artefact, by its path inside the folder."""
     digest: str = ""
     """SHA-256 of all of the above, so that damage to this file shows too."""
+
+    @pydantic.model_validator(mode="after")
+    def _has_the_device_program(self) -> Self:
+        if self.device not in self.programs:
+            raise ValueError(
+                "device must name a program. Expected one of"
+                f" {', '.join(self.programs)}. Received {self.device!r}."
+            )
+        return self
 
     def sealed(self) -> Self:
         """A copy with its digest filled in."""
@@ -99,7 +115,8 @@ class Manifest(Config):
             )
 
     def _compute_digest(self) -> str:
-        content = json.dumps(self.model_dump(mode="json", exclude={"digest"}))
+        values = self.model_dump(mode="json", exclude={"digest"})
+        content = json.dumps(values, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
 

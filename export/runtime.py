@@ -12,7 +12,9 @@ from export.flatbuffer import count_operators
 from export.interfaces import Endpoint
 from export.manifest import EndpointEntry
 from export.manifest import ProgramEntry
+from export.manifest import Quantization
 from export.manifest import TensorEntry
+from export.saved_model import check_operations
 from tfmodels.errors import DataError
 
 
@@ -45,8 +47,9 @@ class SavedModelProgram:
         """Loads the folder.
 
         Raises:
-          DataError: TensorFlow cannot read it.
+          DataError: TensorFlow cannot read it, or should not run it.
         """
+        check_operations(path)
         try:
             self._module = tf.saved_model.load(str(path))
         except (OSError, tf.errors.OpError) as error:
@@ -158,13 +161,14 @@ def dequantize(values: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
 
 def _lite_entries(details: Mapping[str, Any]) -> dict[str, TensorEntry]:
     entries = {}
-    for name, detail in details.items():
+    for name, detail in sorted(details.items()):
         scale, zero_point = detail["quantization"]
         entries[name] = TensorEntry(
             shape=tuple(int(size) for size in detail["shape"]),
             dtype=np.dtype(detail["dtype"]).name,
-            scale=float(scale) if scale else None,
-            zero_point=int(zero_point) if scale else None,
+            quantization=Quantization(scale=scale, zero_point=zero_point)
+            if scale
+            else None,
         )
     return entries
 
@@ -172,5 +176,5 @@ def _lite_entries(details: Mapping[str, Any]) -> dict[str, TensorEntry]:
 def _tensor_entries(specs: Mapping[str, tf.TensorSpec]) -> dict[str, TensorEntry]:
     return {
         name: TensorEntry(shape=tuple(spec.shape.as_list()), dtype=spec.dtype.name)
-        for name, spec in specs.items()
+        for name, spec in sorted(specs.items())
     }

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+import warnings
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -106,7 +107,11 @@ def _configure(converter: tf.lite.TFLiteConverter, numbers: Numbers) -> None:
 
 def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
     try:
-        return converter.convert()
+        with warnings.catch_warnings():
+            # The converter calibrates with the interpreter that it itself deprecates.
+            warnings.filterwarnings("ignore", message=".*tf.lite.Interpreter")
+            content: bytes = converter.convert()
+            return content
     except ConverterError as error:
         found = sorted(set(_UNSUPPORTED.findall(str(error))))
         raise CheckFailed(

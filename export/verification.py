@@ -14,6 +14,7 @@ from export.loading import Artefact
 from export.presets import PRESETS
 from tfmodels.errors import CheckFailed
 from tfmodels.errors import ConfigError
+from tfmodels.errors import DataError
 from trainers.catalog import implementation
 from trainers.experiment import Experiment
 from trainers.interfaces import Task
@@ -67,7 +68,7 @@ class Verification(NamedTuple):
 
 
 @dataclass
-class _Tally:
+class Tally:
     """Running figures of one form."""
 
     errors: dict[str, float] = field(default_factory=dict)
@@ -77,6 +78,10 @@ class _Tally:
     num_examples: int = 0
     totals: Totals = field(default_factory=dict)
 
+    def spread(self, name: str) -> float:
+        """The range of an output's values."""
+        return self.highest[name] - self.lowest[name]
+
     def add(self, expected: Arrays, outputs: Arrays, agreed: np.ndarray) -> None:
         """Counts a batch; outputs are float [b, ...], `agreed` is bool [b]."""
         for name, values in outputs.items():
@@ -84,8 +89,9 @@ class _Tally:
             # Not a number must not hide: it compares as larger than any bound.
             error = np.inf if np.isnan(error) else error
             self.errors[name] = max(error, self.errors.get(name, 0.0))
-            self.lowest[name] = min(np.min(values), self.lowest.get(name, np.inf))
-            self.highest[name] = max(np.max(values), self.highest.get(name, -np.inf))
+            low, high = float(np.min(values)), float(np.max(values))
+            self.lowest[name] = min(low, self.lowest.get(name, np.inf))
+            self.highest[name] = max(high, self.highest.get(name, -np.inf))
         self.agreed += int(np.sum(agreed))
         self.num_examples += len(agreed)
 
@@ -102,13 +108,13 @@ def verify_artefact(artefact: Artefact, max_examples: int = 2000) -> Verificatio
 
     Raises:
       ConfigError: the run's data have no held-out split.
-      DataError: the examples cannot be read.
+      DataError: not one example can be read.
     """
     signatures = artefact.signatures
     task = _open_task(artefact.experiment)
     split = _held_out(task)
     programs = {REFERENCE: artefact.reference(), **artefact.programs}
-    tallies = {kind: _Tally() for kind in programs}
+    tallies = {kind: Tally() for kind in programs}
     for batch in signatures.examples(split, max_examples):
         if not np.any(batch["weight"]):
             continue
@@ -122,10 +128,16 @@ def verify_artefact(artefact: Artefact, max_examples: int = 2000) -> Verificatio
             tally.add(expected, outputs[kind], agreed)
             metrics = task.metrics(outputs[kind], batch)
             tally.totals = add_totals(tally.totals, metrics)
+    num_examples = tallies[REFERENCE].num_examples
+    if not num_examples:
+        raise DataError(
+            "there is nothing to verify the artefact with. Expected readable examples"
+            f" in the split {split}. Received none; look at data.{split}."
+        )
     checks = _checks(artefact, task, tallies)
     return Verification(
         split,
-        tallies[REFERENCE].num_examples,
+        num_examples,
         signatures.accuracy,
         checks,
         _failures(artefact.experiment, signatures.accuracy, checks),
@@ -151,14 +163,14 @@ def _held_out(task: Task) -> str:
 
 
 def _checks(
-    artefact: Artefact, task: Task, tallies: Mapping[str, _Tally]
+    artefact: Artefact, task: Task, tallies: Mapping[str, Tally]
 ) -> tuple[Check, ...]:
     reference = tallies[REFERENCE]
     paths = {kind: entry.path for kind, entry in artefact.manifest.programs.items()}
     checks = []
     for kind, tally in tallies.items():
         errors = {
-            name: error / max(reference.highest[name] - reference.lowest[name], 1e-30)
+            name: error / max(reference.spread(name), 1e-30)
             for name, error in tally.errors.items()
         }
         checks.append(
@@ -168,7 +180,7 @@ def _checks(
                 errors,
                 # The SavedModel is in every artefact, with a preset of its own name.
                 PRESETS.get(kind, PRESETS[artefact.manifest.preset]).bound,
-                tally.agreed / max(tally.num_examples, 1),
+                tally.agreed / tally.num_examples,
                 task.report(tally.totals),
             )
         )

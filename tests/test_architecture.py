@@ -120,6 +120,13 @@ def test_every_module_says_what_belongs_in_it(room: str):
 
 
 @pytest.mark.parametrize("room", ROOMS)
+def test_every_folder_is_a_package(room: str):
+    # The import contracts are checked only inside of packages.
+    for file in (ROOT / room).rglob("*.py"):
+        assert (file.parent / "__init__.py").is_file(), file.parent
+
+
+@pytest.mark.parametrize("room", ROOMS)
 def test_files_are_short(room: str):
     for file in (ROOT / room).rglob("*.py"):
         assert len(file.read_text(encoding="utf-8").splitlines()) <= 300, file

@@ -1,8 +1,8 @@
-"""The errors a user can cause, each with the exit code the command line returns for it."""
+"""The errors a user can cause, each with the exit code of the command line."""
 
 
 class UserError(Exception):
-    """Something outside the program is wrong; the message says what and how to mend it."""
+    """Something outside the program is wrong; the message says how to mend it."""
 
     exit_code = 1
 
@@ -20,7 +20,7 @@ class ConfigError(UserError, ValueError):
 
 
 class DataError(UserError):
-    """Input data, a checkpoint or an artefact is missing, damaged or of the wrong kind."""
+    """Data, a checkpoint or an artefact is missing, damaged or of the wrong kind."""
 
     exit_code = 3
 

@@ -2,10 +2,10 @@
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
-from typing import Any
 
 import typer
 
@@ -14,34 +14,78 @@ from tools.console import print_to_terminal
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from export.loading import Artefact
+    from export.verification import Verification
+
 _PRESETS = ("tflite_float32", "tflite_int8")
-_EXAMPLE = 7
+_CONFIG = "googlenet/tiny"
 
 
 def demo_command(
     workdir: Annotated[
         Path, typer.Option(help="Folder for the run, its exports and the picture.")
     ] = Path("runs/demo"),
-    config: Annotated[
-        str, typer.Option(help="What to train.")
-    ] = "googlenet/tiny",
 ) -> None:
     """Train, evaluate, export, verify and predict on real handwritten digits."""
     import export
     import trainers
 
     started = time.monotonic()
-    run = workdir / "run"
-    result = trainers.train(config, run)
-    reports = {}
+    run = workdir / "googlenet"
+    print_to_terminal(f"Training {_CONFIG} in {run} ...")
+    trainers.train(_CONFIG, run)
+    picture, digit = _write_test_picture(workdir)
+    rows: dict[str, tuple[str, ...]] = {}
     for preset in _PRESETS:
+        print_to_terminal(f"Exporting and verifying {preset} ...")
         output = workdir / preset
         shutil.rmtree(output, ignore_errors=True)
         export.export(run, preset=preset, output=output)
-        reports[preset] = export.verify(output)
-    picture, digit = _write_test_picture(workdir / "digit.png")
-    answer = export.load(workdir / "tflite_int8").predict(str(picture))
-    print_to_terminal(_table(workdir, result.metrics["test/top1"], reports))
-    print_to_terminal(f"{picture} (a {digit}, from the test split) is: {answer}")
+        rows |= _rows(export.load(output), export.verify(output))
+    answer = export.load(workdir / "tflite_int8").predict(picture)
+    print_to_terminal(_table(rows))
+    print_to_terminal(f"{picture}, a {digit} of the test split, is: {answer}")
     print_to_terminal(f"Look at it: tensorboard --logdir {run / 'tensorboard'}")
     print_to_terminal(f"Done in {time.monotonic() - started:.0f} s.")
+
+
+def _rows(
+    artefact: "Artefact", verification: "Verification"
+) -> dict[str, tuple[str, ...]]:
+    """Figures of each form of a model, by the name of the form."""
+    from export.latency import median_latency
+
+    batch = next(artefact.signatures.examples(verification.split, 1))
+    programs = {"keras": artefact.reference(), **artefact.programs}
+    rows: dict[str, tuple[str, ...]] = {}
+    for check in verification.checks:
+        run = partial(artefact.signatures.outputs, programs[check.kind], batch)
+        seconds = median_latency(run)
+        name = artefact.manifest.preset if check.kind == "tflite" else check.kind
+        rows[name] = (
+            f"{check.metrics[verification.accuracy]:.4f}",
+            f"{check.num_bytes:,}",
+            f"{seconds * 1e3:.2f}",
+        )
+    return rows
+
+
+def _table(rows: dict[str, tuple[str, ...]]) -> "Table":
+    from rich.table import Table
+
+    table = Table("form", "test/top1", "bytes", "ms per image")
+    for name, figures in rows.items():
+        table.add_row(name, *figures)
+    return table
+
+
+def _write_test_picture(folder: Path) -> tuple[Path, int]:
+    """Writes the first image of the test split as a PNG file; returns its digit too."""
+    import tensorflow as tf
+
+    from trainers.data.images.arrays import load_digits
+
+    digits = load_digits("test")
+    path = folder / "digit.png"
+    path.write_bytes(tf.io.encode_png(digits.images[0]).numpy())
+    return path, int(digits.targets[0])

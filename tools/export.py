@@ -14,9 +14,7 @@ _PRESETS = "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.ite
 def export_command(
     workdir: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
     preset: Annotated[str, typer.Option(help=f"What to export for. {_PRESETS}.")],
-    output: Annotated[
-        Path, typer.Option(help="The artefact's folder, new or empty.")
-    ],
+    output: Annotated[Path, typer.Option(help="The artefact's folder, new or empty.")],
 ) -> None:
     """Export a trained run as a folder that stands on its own."""
     import export

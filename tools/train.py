@@ -31,7 +31,9 @@ def train_command(
         print_to_terminal(try_out(config, overrides or ()))
         return
     if workdir is None:
-        raise typer.BadParameter("expected a folder for the run", param_hint="--workdir")
+        raise typer.BadParameter(
+            "expected a folder for the run", param_hint="--workdir"
+        )
     import trainers
 
     result = trainers.train(config, workdir, overrides or ())

@@ -47,7 +47,9 @@ def verification_table(verification: "Verification") -> "Table":
         title_justify="left",
     )
     for check in verification.checks:
-        errors = ", ".join(f"{name} {value:.1e}" for name, value in check.errors.items())
+        errors = ", ".join(
+            f"{name} {value:.1e}" for name, value in check.errors.items()
+        )
         table.add_row(
             check.kind,
             f"{check.num_bytes:,}",

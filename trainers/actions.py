@@ -2,6 +2,8 @@
 
 import math
 import time
+from abc import ABC
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from trainers.totals import add_totals
 from trainers.totals import means
 
 
-class Periodic:
+class Periodic(ABC):
     """An action at every multiple of an interval; subclasses say what it does."""
 
     def __init__(self, interval: int) -> None:
@@ -36,13 +38,13 @@ class Periodic:
         if step % self._interval == 0:
             self.act(step)
 
+    @abstractmethod
     def act(self, step: int) -> None:
         """Does the thing."""
-        raise TypeError(f"{type(self).__name__} does not say what it does")
 
 
 class Log(Periodic):
-    """Writes loss, metrics, learning rate and throughput of the steps since the last time."""
+    """Writes loss, metrics, learning rate and throughput since the last time."""
 
     def __init__(self, interval: int, writer: Writer, batch_size: int) -> None:
         """`batch_size` examples make one step."""
@@ -70,7 +72,9 @@ class Log(Periodic):
     def act(self, step: int) -> None:
         """Writes the figures and starts counting anew."""
         seconds = time.perf_counter() - self._started
-        figures = {f"train/{name}": value for name, value in means(self._totals).items()}
+        figures = {
+            f"train/{name}": value for name, value in means(self._totals).items()
+        }
         figures |= {
             "train/learning_rate": self._learning_rate,
             "train/gradient_norm": self._gradient_norm,
@@ -81,33 +85,17 @@ class Log(Periodic):
         self._restart()
 
 
-class Evaluate(Periodic):
-    """Evaluates the averaged weights on a split, with figures and pictures."""
+class Call(Periodic):
+    """Calls a function with the step: to evaluate, to save."""
 
-    def __init__(
-        self, interval: int, split: str, evaluate: Callable[[int, str], object]
-    ) -> None:
-        """`evaluate` gets the step and the split."""
+    def __init__(self, interval: int, function: Callable[[int], object]) -> None:
+        """`function` gets the step."""
         super().__init__(interval)
-        self._split = split
-        self._evaluate = evaluate
+        self._function = function
 
     def act(self, step: int) -> None:
-        """Evaluates."""
-        self._evaluate(step, self._split)
-
-
-class Save(Periodic):
-    """Writes a checkpoint."""
-
-    def __init__(self, interval: int, save: Callable[[int], object]) -> None:
-        """`save` gets the step."""
-        super().__init__(interval)
-        self._save = save
-
-    def act(self, step: int) -> None:
-        """Saves."""
-        self._save(step)
+        """Calls it."""
+        self._function(step)
 
 
 class DrawSamples(Periodic):
@@ -168,15 +156,19 @@ class Profile:
             self._running = False
 
 
-class ShowProgress(Periodic):
+class ShowProgress:
     """Keeps the display of a person at the screen up to date."""
 
     def __init__(self, interval: int, progress: Progress, batch_size: int) -> None:
         """`batch_size` examples make one step."""
-        super().__init__(interval)
+        self._interval = interval
         self._progress = progress
         self._batch_size = batch_size
         self._last = time.perf_counter()
+
+    def next_step(self, step: int) -> int:
+        """The next multiple of the interval."""
+        return every(self._interval, step)
 
     def __call__(self, step: int, summary: Summary) -> None:
         """Shows the step, its loss and the speed of the last chunk."""

@@ -8,7 +8,9 @@ from typing import Any
 
 IMPLEMENTATIONS: dict[str, dict[str, str]] = {
     "task": {
-        "image_classification": "trainers.tasks.image_classification:ImageClassification",
+        "image_classification": (
+            "trainers.tasks.image_classification:ImageClassification"
+        ),
     },
     "objective": {
         "cross_entropy": "trainers.objectives.cross_entropy:CrossEntropy",
@@ -20,6 +22,6 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
 
 
 def implementation(role: str, kind: str) -> Any:
-    """The class that implements a `kind` of `role` ("task", "objective", "strategy")."""
+    """The class that implements a `kind` of "task", "objective" or "strategy"."""
     module, name = IMPLEMENTATIONS[role][kind].split(":")
     return getattr(importlib.import_module(module), name)

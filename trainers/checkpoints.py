@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or not there: written aside, hashed, verified on reading."""
+"""Checkpoints that are whole or absent: written aside, hashed, verified when read."""
 
 import hashlib
 import json
@@ -89,8 +89,8 @@ class CheckpointStore:
                 _LOG.warning("Skipping checkpoint %s: %s", path.name, error)
         if candidates:
             raise DataError(
-                f"None of the {len(candidates)} checkpoints in {self._folder} is intact."
-                " Restore them from a copy, or start again with another --workdir."
+                f"None of the {len(candidates)} checkpoints in {self._folder} is"
+                " intact. Restore them from a copy, or start again with another --workdir."
             )
         return None
 
@@ -119,7 +119,8 @@ def _write(folder: Path, state: dict[str, Any], step: int, stage: str) -> None:
         "step": step,
         "stage": stage,
         "tensors": {
-            name: list(tensor.shape) for name, tensor in zip(names, tensors, strict=True)
+            name: list(tensor.shape)
+            for name, tensor in zip(names, tensors, strict=True)
         },
         "files": files,
     }

@@ -177,13 +177,16 @@ def override(values: dict[str, Any], text: str) -> None:
         )
     parsed = read_yaml(value, f"--set {text}")
     for depth, key in enumerate(keys[:-1], start=1):
-        values = values.setdefault(key, {})
-        if not isinstance(values, dict):
+        inner = values.get(key, {})
+        if not isinstance(inner, dict):
             raise ConfigError(
                 f"--set {text}: there is nothing to set inside of"
                 f" {'.'.join(keys[:depth])}. Expected a mapping there. Received"
-                f" {json.dumps(values, default=str)}."
+                f" {json.dumps(inner, default=str)}."
             )
+        # A copy: YAML's aliases make one mapping stand in several places.
+        values[key] = dict(inner)
+        values = values[key]
     values[keys[-1]] = parsed
 
 

@@ -86,7 +86,7 @@ class BadExamples:
         self._read += read
         if self._bad > self._max_fraction * max(self._read, self._MIN_READ):
             raise DataError(
-                f"{self._bad:.0f} of the {self._read:.0f} examples read up to step {step}"
-                f" could not be decoded. Expected at most {self._max_fraction:.2%}"
+                f"{self._bad:.0f} of the {self._read:.0f} examples read up to step"
+                f" {step} could not be decoded. Expected at most {self._max_fraction:.2%}"
                 " (data.max_bad_fraction). Run 'tfmodels data check' to list them."
             )

@@ -1,8 +1,8 @@
-"""The four interfaces that every system is made of: task, objective, strategy, trainable.
+"""The four interfaces that hold all systems: task, objective, strategy, trainable.
 
-A batch is a dict of tensors with the example axis first. ``batch["weight"]`` (float32) is
-0 for rows that only pad a batch or stand for an example that could not be read, so that
-every sum below is exact whatever the batch size, the replicas or the damage.
+A batch is a dict of tensors with the example axis first. ``batch["weight"]`` (float32)
+is 0 for rows that only pad a batch or stand for an example that could not be read, so
+that every sum below is exact whatever the batch size, the replicas or the damage.
 """
 
 from collections.abc import Callable
@@ -88,9 +88,7 @@ class Task(Protocol):
     def report(self, totals: Totals) -> dict[str, float]:
         """Named results from summed metrics; most are numerator / denominator."""
 
-    def figures(
-        self, outputs: Outputs, batch: Batch, totals: Totals
-    ) -> dict[str, Any]:
+    def figures(self, outputs: Outputs, batch: Batch, totals: Totals) -> dict[str, Any]:
         """Pictures of an evaluation by name: matplotlib figures."""
 
     def samples(self, batch: Batch) -> dict[str, Any]:
@@ -104,7 +102,7 @@ class Objective(Protocol):
     """What the model is taught."""
 
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
-        """The loss of one replica's batch, a pure function of what the model computed."""
+        """The loss of one replica's batch, a pure function of the model's outputs."""
 
     def loss_with_model(
         self, task: Task, model: Callable[..., Outputs], batch: Batch, training: bool
@@ -137,7 +135,7 @@ class Trainable(Protocol):
     """A model placed by a strategy, taught by one stage's objective and optimizer."""
 
     state: dict[str, Any]
-    """Named variables a checkpoint holds; names and shapes do not depend on placement."""
+    """Variables a checkpoint holds; names and shapes do not depend on placement."""
 
     def run(self, num_steps: int) -> Summary:
         """Trains `num_steps` optimizer steps and returns what happened in them."""
@@ -149,8 +147,11 @@ class Average(Protocol):
     state: dict[str, Any]
     """Averaged variables by the path of the variable they average."""
 
+    def update(self, step: Any) -> None:
+        """Takes in the weights after step `step` of the run, int64 []."""
+
     def swapped(self) -> Any:
-        """Context in which the model holds the averages; the weights return after it."""
+        """Context in which the model holds the averages; its weights return after."""
 
 
 class Placed(NamedTuple):

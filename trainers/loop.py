@@ -1,8 +1,8 @@
 """The training loop: run some steps, look at them, act at intervals, go on.
 
-The way of a batch: ``data/`` yields it, ``tasks/`` runs the model on it, ``objectives/``
-turn outputs into (sum, weight), ``strategies/`` run that on many replicas, reduce, and
-update the weights. This file calls ``Trainable.run`` in chunks and acts between them.
+The way of a batch: ``data/`` yields it, ``tasks/`` runs the model on it,
+``objectives/`` turn outputs into (sum, weight), ``strategies/`` run that on many
+replicas, reduce, and update the weights. This file calls ``Trainable.run`` in chunks and acts between them.
 """
 
 from collections.abc import Callable
@@ -65,8 +65,8 @@ class Loop:
             if step < self.stage.end and self.stop_requested():
                 self.save(step)
                 raise Preempted(
-                    f"Stopped on request after step {step}, which is saved. Run the same"
-                    " command again to resume."
+                    f"Stopped on request after step {step}, which is saved. Run the"
+                    " same command again to resume."
                 )
         return step
 

@@ -70,8 +70,8 @@ class RunFolder:
         if changed:
             lines = "\n".join(f"  {change}" for change in changed)
             raise ConfigError(
-                f"{self.path} holds a run with another configuration. Expected the same,"
-                f" to resume it, or another --workdir; received these changes:\n{lines}"
+                f"{self.path} holds a run with another configuration. Expected the"
+                f" same, to resume it, or another --workdir; received these changes:\n{lines}"
             )
 
     def claim(self, experiment: Experiment) -> None:
@@ -116,8 +116,8 @@ def write_atomically(path: Path, text: str) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise DataError(
-            f"Cannot write {path}. Expected a writable folder with free space; received:"
-            f" {error}."
+            f"Cannot write {path}. Expected a writable folder with free space;"
+            f" received: {error}."
         ) from None
 
 
@@ -149,9 +149,7 @@ def load_run(workdir: str | os.PathLike[str]) -> Run:
     )
     model = task.build_model()
     load_weights(checkpoint, model)
-    return Run(
-        folder, experiment, task, model, checkpoint.step, folder.read_metrics()
-    )
+    return Run(folder, experiment, task, model, checkpoint.step, folder.read_metrics())
 
 
 def newest(folder: RunFolder) -> Checkpoint:

@@ -7,7 +7,7 @@ from trainers.durations import to_steps
 from trainers.experiment import Experiment
 from trainers.interfaces import Objective
 from trainers.interfaces import Task
-from trainers.optimizers.config import Optimizer
+from trainers.optimizers.config import AnyOptimizer
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Stage:
     """Optimizer steps the stage lasts."""
     task: Task
     objective: Objective
-    optimizer: Optimizer
+    optimizer: AnyOptimizer
     frozen: tuple[str, ...]
     """Regular expressions of the variable paths that this stage does not train."""
 
@@ -39,7 +39,9 @@ def plan_stages(experiment: Experiment) -> tuple[Stage, ...]:
         key = settings.data.model_dump_json()
         if key not in tasks:
             make = implementation("task", experiment.task.kind)
-            tasks[key] = make(experiment.task, experiment.model, settings.data, experiment.run)
+            tasks[key] = make(
+                experiment.task, experiment.model, settings.data, experiment.run
+            )
         task = tasks[key]
         stages.append(
             Stage(

@@ -1,4 +1,4 @@
-"""Names of the variables a checkpoint holds, independent of where the variables live."""
+"""Names of the variables a checkpoint holds, wherever the variables live."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -23,7 +23,8 @@ def named_variables(
     named: dict[str, Any] = {}
     for position, variable in enumerate(variables):
         known = stable is None or id(variable) in stable
-        name = f"{prefix}/{variable.path}" if known else f"{prefix}/state_{position}"
+        path = variable.path.removeprefix(f"{prefix}/")
+        name = f"{prefix}/{path if known else f'state_{position}'}"
         if name in named:
             raise ValueError(
                 f"two variables share the name {name!r}; give their layers other names"

@@ -1,4 +1,4 @@
-"""Training and evaluating a run: puts stages, strategy, loop, logs and checkpoints together."""
+"""Training and evaluating a run: stages, strategy, loop, logs, checkpoints as one."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ from trainers.summaries.progress import Progress
 from trainers.summaries.tensorboard import TensorBoardWriter
 from trainers.summaries.writer import Writers
 
-# A float16 run finds its loss scale by overflowing: 2 ** 15 needs 15 halvings to reach 1.
+# A float16 run finds its loss scale by overflowing; from 2 ** 15 to 1 are 15 halvings.
 _FLOAT16_SEARCH = 15
 
 
@@ -59,7 +59,9 @@ class RunResult:
 
 
 def train(
-    path: str | PathLike[str], workdir: str | PathLike[str], overrides: Sequence[str] = ()
+    path: str | PathLike[str],
+    workdir: str | PathLike[str],
+    overrides: Sequence[str] = (),
 ) -> RunResult:
     """See `trainers.train`."""
     experiment = load_experiment(path, overrides)
@@ -131,6 +133,8 @@ class _Training:
         )
         folder.claim(experiment)
         self._guards = self._make_guards()
+        self._evaluators: dict[str, Callable[[str], Totals]] = {}
+        self._evaluated: dict[tuple[int, str], dict[str, float]] = {}
 
     def run(self) -> RunResult:
         """Resumes where the folder's newest intact checkpoint stands, to the end."""
@@ -189,11 +193,9 @@ class _Training:
         save(self._step)
 
     def _finish(self) -> RunResult:
-        stage = self._stages[-1]
         metrics: dict[str, float] = {}
-        evaluator = self._strategy.evaluator(self._placed, stage)
-        for split in _held_out(stage):
-            metrics |= self._evaluate(stage, evaluator, self._step, split)
+        for split in _held_out(self._stages[-1]):
+            metrics |= self._evaluate(self._stages[-1], self._step, split)
         self._writers.close()
         if self._strategy.is_chief:
             self._folder.write_metrics(metrics)
@@ -202,25 +204,27 @@ class _Training:
             )
         return RunResult(metrics, self._step)
 
-    def _evaluate(
-        self,
-        stage: Stage,
-        evaluator: Callable[[str], Totals],
-        step: int,
-        split: str,
-    ) -> dict[str, float]:
-        """Evaluates the averaged weights; writes figures and pictures."""
+    def _evaluate(self, stage: Stage, step: int, split: str) -> dict[str, float]:
+        """Evaluates the averaged weights, once a step; writes figures and pictures."""
+        if (step, split) in self._evaluated:
+            return self._evaluated[step, split]
+        if stage.name not in self._evaluators:
+            evaluator = self._strategy.evaluator(self._placed, stage)
+            self._evaluators[stage.name] = evaluator
         with self._placed.average.swapped():
-            totals = evaluator(split)
-            metrics = _named(split, stage, totals)
-            self._writers.scalars(step, metrics)
+            totals = self._evaluators[stage.name](split)
             if self._strategy.is_chief:
-                batch = next(iter(stage.task.dataset(split)))
-                outputs = stage.task.outputs(self._placed.model, batch, training=False)
-                figures = stage.task.figures(outputs, batch, totals)
-                for name, figure in figures.items():
-                    self._writers.figure(step, f"{split}/{name}", figure)
+                self._draw(stage, step, split, totals)
+        metrics = _named(split, stage, totals)
+        self._writers.scalars(step, metrics)
+        self._evaluated = {(step, split): metrics}
         return metrics
+
+    def _draw(self, stage: Stage, step: int, split: str, totals: Totals) -> None:
+        batch = next(iter(stage.task.dataset(split)))
+        outputs = stage.task.outputs(self._placed.model, batch, training=False)
+        for name, figure in stage.task.figures(outputs, batch, totals).items():
+            self._writers.figure(step, f"{split}/{name}", figure)
 
     def _make_guards(self) -> list[Guard]:
         search = _FLOAT16_SEARCH if self._run.precision == "mixed_float16" else 0
@@ -243,17 +247,15 @@ class _Training:
         ]
         held_out = _held_out(stage)
         if run.evaluate_every is not None and held_out:
-            evaluator = self._strategy.evaluator(self._placed, stage)
             made.append(
-                actions.Evaluate(
+                actions.Call(
                     to_steps(run.evaluate_every, epoch),
-                    held_out[0],
-                    lambda step, split: self._evaluate(stage, evaluator, step, split),
+                    lambda step: self._evaluate(stage, step, held_out[0]),
                 )
             )
         if self._strategy.is_chief:
             made += self._chief_actions(stage, epoch)
-        return [*made, actions.Save(to_steps(run.checkpoint_every, epoch), save)]
+        return [*made, actions.Call(to_steps(run.checkpoint_every, epoch), save)]
 
     def _chief_actions(self, stage: Stage, epoch: int) -> list[Action]:
         """Actions that only look: other processes need not take part in them."""

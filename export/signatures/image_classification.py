@@ -43,13 +43,17 @@ class ImageClassificationSignatures:
         self._data: Any = experiment.training_stages()[-1].data
         self._shape: tuple[int, int, int] = model.input_shape
         self._scaling: Any = model.input_scaling
-        self._labels = tuple(files[_LABELS].splitlines())
+        self._labels = tuple(files[_LABELS].removesuffix("\n").split("\n"))
         self._num_channels = self._shape[-1]
 
     @staticmethod
     def files_of(task: Any) -> dict[str, str]:
         """The class names, one per line, in the order of the logits."""
         return {_LABELS: "".join(f"{label}\n" for label in task.labels)}
+
+    def deployed(self, model: ImageClassifier) -> ImageClassifier:
+        """The model without its training heads."""
+        return model.deploy()
 
     def serving(self, model: ImageClassifier) -> dict[str, Endpoint]:
         """``serve``, ``serve_encoded`` and ``features``, for images of any size.
@@ -62,8 +66,12 @@ class ImageClassificationSignatures:
         """
         endpoints = model.features()
 
+        def answers(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+            inputs = normalize_pixels(pixels, self._scaling)
+            return _answers(model(inputs, training=False)["logits"])
+
         def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            return _answers(self._logits(model, self._fit(images)))
+            return answers(self._fit(images))
 
         def serve_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
             pixels = tf.map_fn(
@@ -71,7 +79,7 @@ class ImageClassificationSignatures:
                 encoded,
                 fn_output_signature=tf.TensorSpec(self._shape, tf.float32),
             )
-            return _answers(self._logits(model, pixels))
+            return answers(pixels)
 
         def features(images: tf.Tensor) -> dict[str, tf.Tensor]:
             pixels = normalize_pixels(self._fit(images), self._scaling)
@@ -120,24 +128,26 @@ class ImageClassificationSignatures:
         # Files are often sorted by class: in their order the first 200 of 1000 classes
         # would take all the images of 200 classes to find.
         order = np.random.default_rng(0).permutation(source.size)
-        examples = self._read(source, order)
+        examples = self._read(source, order, rows=1)
         for batch in balanced(examples, len(self._labels), count):
             yield "classify", {"image": self._normalized(batch)}
 
     def examples(self, split: str, limit: int) -> Iterator[Batch]:
-        """Images one by one as they are stored, ``image`` uint8 [1, h, w, C].
+        """Images as they are stored, ``image`` uint8 [b, h, w, C], b = 1 for files.
 
         All of a split, or `limit` of them at even distances.
         """
         source = open_source(self._data, split)
         order = np.linspace(0, source.size, min(limit, source.size), endpoint=False)
-        return self._read(source, order.astype(np.int64))
+        # Files differ in size and cannot share a batch.
+        rows = 32 if source.in_batches else 1
+        return self._read(source, order.astype(np.int64), rows)
 
-    def _read(self, source: Source, order: np.ndarray) -> Iterator[Batch]:
+    def _read(self, source: Source, order: np.ndarray, rows: int) -> Iterator[Batch]:
         records = tf.data.Dataset.from_tensor_slices(order).map(
             lambda index: source.read(index, self._num_channels)
         )
-        for record in records.batch(1).prefetch(16):
+        for record in records.batch(rows).prefetch(16):
             bad = tf.cast(record["bad"], tf.float32)
             yield {**record, "bad": bad, "weight": 1 - bad}
 
@@ -173,11 +183,8 @@ class ImageClassificationSignatures:
         return fit(images, self._shape, self._data.crop_fraction)
 
     def _normalized(self, batch: Batch) -> np.ndarray:
-        """The network's input of a batch of `examples`, float32 [1, H, W, C]."""
+        """The network's input of a batch of `examples`, float32 [b, H, W, C]."""
         return normalize_pixels(self._fit(batch["image"]), self._scaling).numpy()
-
-    def _logits(self, model: ImageClassifier, pixels: tf.Tensor) -> tf.Tensor:
-        return model(normalize_pixels(pixels, self._scaling), training=False)["logits"]
 
 
 def _answers(logits: Any) -> dict[str, tf.Tensor]:

@@ -71,6 +71,13 @@ def test_wrong_values_are_errors_that_name_the_field(name, field, value):
         tfmodels.build(name, **{field: value})
 
 
+@pytest.mark.parametrize("name", ["googlenet", "inception_resnet_v2"])
+def test_one_mistake_is_reported_once(name):
+    with pytest.raises(ConfigError) as caught:
+        tfmodels.build(name, num_classes=0)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_only_the_configuration_of_a_model_can_be_built():
     with pytest.raises(ConfigError, match="Received: Config"):
         catalog.build(Config())

@@ -45,7 +45,9 @@ def test_restores_what_was_saved(store: CheckpointStore) -> None:
         np.testing.assert_array_equal(state[name].numpy(), expected.numpy())
 
 
-def test_tensorflow_reads_the_same_names(store: CheckpointStore, tmp_path: Path) -> None:
+def test_tensorflow_reads_the_same_names(
+    store: CheckpointStore, tmp_path: Path
+) -> None:
     names = dict(tf.train.list_variables(str(newest_folder(tmp_path) / "state")))
     assert names["model/dense/kernel"] == [3, 2]
 
@@ -54,7 +56,10 @@ def test_keeps_the_newest(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path, keep=2)
     for step in range(5):
         store.save(make_state(step), step, "train")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000003", "step-00000004"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "step-00000003",
+        "step-00000004",
+    ]
 
 
 def flip(path: Path) -> None:
@@ -70,7 +75,9 @@ DAMAGE = {
     "no index": lambda folder: (folder / "state.index").unlink(),
     "no manifest": lambda folder: (folder / "manifest.json").unlink(),
     "half a manifest": lambda folder: (folder / "manifest.json").write_text('{"format'),
-    "other format": lambda folder: (folder / "manifest.json").write_text('{"format": 9}'),
+    "other format": lambda folder: (folder / "manifest.json").write_text(
+        '{"format": 9}'
+    ),
 }
 
 

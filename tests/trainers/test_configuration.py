@@ -3,7 +3,6 @@
 import json
 import pathlib
 from collections.abc import Callable
-from typing import Any
 
 import hypothesis
 import hypothesis.strategies as st
@@ -20,7 +19,6 @@ from trainers.configuration import digest
 from trainers.configuration import dump
 from trainers.configuration import find_config
 from trainers.configuration import load_experiment
-from trainers.configuration import override
 from trainers.configuration import read_yaml
 from trainers.configuration import schema
 from trainers.experiment import Experiment
@@ -204,41 +202,6 @@ def test_shipped_configs_are_found_from_anywhere(
 ):
     monkeypatch.chdir(tmp_path)
     assert find_config(name).is_file()
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a=1", {"a": 1, "b": {"c": 2}}),
-        ("b.c=1e-3", {"a": 0, "b": {"c": 0.001}}),
-        ("b.d.e=no", {"a": 0, "b": {"c": 2, "d": {"e": "no"}}}),
-        ("b=[1, x]", {"a": 0, "b": [1, "x"]}),
-        ("b={c: null}", {"a": 0, "b": {"c": None}}),
-        ("b.c=x=y", {"a": 0, "b": {"c": "x=y"}}),
-        ("a=2001-01-01", {"a": "2001-01-01", "b": {"c": 2}}),
-        ("a=", {"a": None, "b": {"c": 2}}),
-    ],
-)
-def test_overrides_are_yaml_1_2(text: str, expected: dict[str, Any]):
-    values: dict[str, Any] = {"a": 0, "b": {"c": 2}}
-    override(values, text)
-    assert values == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a", r"Expected --set a\.b\.c=value"),
-        ("=1", r"Expected --set a\.b\.c=value"),
-        ("a..b=1", r"Expected --set a\.b\.c=value"),
-        ("a.b=1", r"inside of a\. Expected a mapping.*Received 0"),
-        ("c.d.e=1", r"inside of c\. Expected a mapping.*Received \[\]"),
-        ("a=[1", r"--set a=\[1, line 1, column 3"),
-    ],
-)
-def test_a_wrong_override_is_refused(text: str, message: str):
-    with pytest.raises(ConfigError, match=message):
-        override({"a": 0, "c": []}, text)
 
 
 @pytest.mark.parametrize("text", [MINIMAL, STAGED], ids=["minimal", "staged"])

@@ -12,7 +12,9 @@ from trainers.guards import LossBound
 from trainers.interfaces import Summary
 
 
-def summary(steps: int = 10, skipped: int = 0, **totals: tuple[float, float]) -> Summary:
+def summary(
+    steps: int = 10, skipped: int = 0, **totals: tuple[float, float]
+) -> Summary:
     return Summary(steps, totals, skipped, learning_rate=0.1, gradient_norm=1.0)
 
 

@@ -1,4 +1,4 @@
-"""A task small enough to check strategies by hand: vectors in, one of three classes out."""
+"""A task small enough to check by hand: vectors in, one of three classes out."""
 
 from typing import Any
 

@@ -1,7 +1,9 @@
 """Configuration that all image classifiers share."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Annotated
+from typing import Any
 from typing import Literal
 from typing import Self
 
@@ -52,6 +54,16 @@ class ImageClassifierConfig(Config):
         if self.width_multiplier == 1:
             return filters
         return max(4, round(filters * self.width_multiplier / 4) * 4)
+
+    def _take_defaults(self, defaults: Mapping[str, Any]) -> None:
+        """Sets the fields that were not given; called by validators alone.
+
+        A plain default cannot depend on another field. A default factory can, but every
+        mistake elsewhere in the configuration would then be reported for its field too.
+        """
+        for field, value in defaults.items():
+            if field not in self.model_fields_set:
+                object.__setattr__(self, field, value)
 
     @abstractmethod
     def without_training_heads(self) -> Self:

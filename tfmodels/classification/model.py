@@ -88,7 +88,7 @@ class ImageClassifier(keras.Model):
         return {"config": self._config.plain()}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Rebuilds the network from what `get_config` returned."""
         values = config["config"]
         return catalog.build(catalog.find(values["kind"]).config.parse(values))

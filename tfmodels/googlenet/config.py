@@ -82,30 +82,14 @@ TABLE_1 = (
 """The modules of arXiv 1409.4842, table 1: those of 3a-3b, 4a-4e and 5a-5b."""
 
 _HEADS = (SideHead(attach="4a"), SideHead(attach="4d"))
-_ADAPTIVE_HEADS = tuple(head.model_copy(update={"adaptive_size": 4}) for head in _HEADS)
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
-    "paper": {
-        "input_scaling": "caffe",
-        "dropout_rate": 0.4,
-        "batch_norm": None,
-        "local_response_norm": True,
-        "initialization": "glorot",
-        "third_kernel": 5,
-        "last_pool_size": 3,
-        "symmetric_padding": False,
-        "heads": _HEADS,
-    },
+    "paper": {},
     "bn": {
         "input_scaling": "inception",
-        "dropout_rate": 0.4,
         "batch_norm": BatchNorm(),
         "local_response_norm": False,
         "initialization": "he",
-        "third_kernel": 5,
-        "last_pool_size": 3,
-        "symmetric_padding": False,
-        "heads": _HEADS,
     },
     "slim": {
         "input_scaling": "inception",
@@ -115,7 +99,6 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
         "initialization": "he",
         "third_kernel": 3,
         "last_pool_size": 2,
-        "symmetric_padding": False,
         "heads": (),
     },
     "torchvision": {
@@ -127,51 +110,44 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
         "third_kernel": 3,
         "last_pool_size": 2,
         "symmetric_padding": True,
-        "heads": _ADAPTIVE_HEADS,
+        "heads": tuple(head.model_copy(update={"adaptive_size": 4}) for head in _HEADS),
     },
 }
-"""What each variant sets; a field given in the configuration wins."""
+"""The defaults in which each variant differs from the paper's network."""
 
 
-def _by_variant(field: str) -> Any:
-    return pydantic.Field(default_factory=lambda data: VARIANTS[data["variant"]][field])
+class GoogLeNetConfig(ImageClassifierConfig):
+    """GoogLeNet (arXiv 1409.4842; US9715642B2, US9904875B2, US9911069B1).
 
+    The defaults are those of the variant `paper`; another variant changes those fields
+    that are not given.
+    """
 
-class GoogLeNetVariant(Config):
-    """The wiring whose defaults a configuration takes."""
-
+    kind: Literal["googlenet"] = "googlenet"
     variant: Literal["paper", "bn", "slim", "torchvision"] = "paper"
     """paper: arXiv 1409.4842 as drawn. bn: the same with batch normalisation. slim and
     torchvision: as those libraries' released weights need it."""
-
-
-# A default that depends on the variant must stand after it, and pydantic puts the
-# fields of the last base first.
-class GoogLeNetConfig(ImageClassifierConfig, GoogLeNetVariant):
-    """GoogLeNet (arXiv 1409.4842; US9715642B2, US9904875B2, US9911069B1)."""
-
-    kind: Literal["googlenet"] = "googlenet"
     input_shape: tuple[PositiveInt, PositiveInt, PositiveInt] = (224, 224, 3)
-    input_scaling: InputScaling = _by_variant("input_scaling")
-    dropout_rate: Rate = _by_variant("dropout_rate")
-    batch_norm: BatchNorm | None = _by_variant("batch_norm")
-    local_response_norm: bool = _by_variant("local_response_norm")
+    input_scaling: InputScaling = "caffe"
+    dropout_rate: Rate = 0.4
+    batch_norm: BatchNorm | None = None
+    local_response_norm: bool = True
     """Normalise over neighbouring channels after pool1 and before pool2."""
-    initialization: Literal["glorot", "he"] = _by_variant("initialization")
+    initialization: Literal["glorot", "he"] = "glorot"
     """glorot: uniform kernels, biases 0.2. he: normal kernels by fan-in."""
     stem: Literal["standard", "small"] = "standard"
     """small: no stride and no pool before the modules, for images of 8 to 32 pixels."""
     stages: tuple[tuple[InceptionModule, ...], ...] = TABLE_1
     """Modules in order, with a max pool of stride 2 between two stages. They are called
     3a, 3b, ... in the first stage, 4a, ... in the second."""
-    third_kernel: PositiveInt = _by_variant("third_kernel")
+    third_kernel: PositiveInt = 5
     """Kernel of `group_5x5`. Two libraries have 3, a mistake their weights preserve."""
-    last_pool_size: PositiveInt = _by_variant("last_pool_size")
+    last_pool_size: PositiveInt = 3
     """Window of the last max pool between stages; the others have 3."""
-    symmetric_padding: bool = _by_variant("symmetric_padding")
+    symmetric_padding: bool = False
     """Pad the first convolution by 3 on all sides, and pools at their end only (ceil
     mode), in place of TensorFlow's padding."""
-    heads: tuple[SideHead, ...] = _by_variant("heads")
+    heads: tuple[SideHead, ...] = _HEADS
     """Side classifiers for training, called aux1, aux2, ..."""
 
     @property
@@ -185,6 +161,11 @@ class GoogLeNetConfig(ImageClassifierConfig, GoogLeNetVariant):
     def without_training_heads(self) -> Self:
         """The same network without side classifiers."""
         return self.model_copy(update={"heads": ()})
+
+    @pydantic.model_validator(mode="after")
+    def _follows_its_variant(self) -> Self:
+        self._take_defaults(VARIANTS[self.variant])
+        return self
 
     @pydantic.model_validator(mode="after")
     def _heads_are_attached(self) -> Self:

@@ -91,10 +91,6 @@ class InceptionResNetV1Config(InceptionResNetConfig):
     """Number of blocks at 35x35, 17x17 and 8x8."""
 
 
-def _block_counts_of_wiring(data: dict[str, object]) -> BlockCounts:
-    return (10, 20, 10) if data["wiring"] == "released" else (5, 10, 5)
-
-
 class InceptionResNetV2Config(InceptionResNetConfig):
     """Inception-ResNet-v2, as released with its weights or as drawn in the paper."""
 
@@ -102,5 +98,11 @@ class InceptionResNetV2Config(InceptionResNetConfig):
     wiring: Literal["released", "paper"] = "released"
     """released: another stem, twice the blocks, a last block without scale and ReLU,
     and a 1x1 convolution before the pool. paper: arXiv 1602.07261, figures 15 to 19."""
-    block_counts: BlockCounts = pydantic.Field(default_factory=_block_counts_of_wiring)
-    """Number of blocks at 35x35, 17x17 and 8x8."""
+    block_counts: BlockCounts = (10, 20, 10)
+    """Number of blocks at 35x35, 17x17 and 8x8; the paper's wiring has 5, 10, 5."""
+
+    @pydantic.model_validator(mode="after")
+    def _follows_its_wiring(self) -> Self:
+        if self.wiring == "paper":
+            self._take_defaults({"block_counts": (5, 10, 5)})
+        return self

@@ -15,5 +15,3 @@ class BatchNorm(Config):
     """Added to the variance."""
     scale: bool = True
     """Learn a factor per channel (gamma). ReLU networks were often released without."""
-    synchronized: bool = False
-    """Take the statistics over all replicas; worth its cost below 32 images each."""

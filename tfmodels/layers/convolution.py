@@ -86,7 +86,6 @@ class Units:
                 momentum=self.batch_norm.momentum,
                 epsilon=self.batch_norm.epsilon,
                 scale=self.batch_norm.scale,
-                synchronized=self.batch_norm.synchronized,
                 name=f"{name}_bn",
             )(x)
         return keras.layers.Activation("relu", name=f"{name}_relu")(x)

@@ -21,8 +21,8 @@ def benchmark_command(
     """Measure against a named rival in the same run; medians as JSON."""
     if name not in BENCHMARKS:
         raise ConfigError(
-            f"there is no benchmark {name!r}.{similar(name, BENCHMARKS)} Expected one of"
-            f" {', '.join(BENCHMARKS)}. Received {name!r}."
+            f"there is no benchmark {name!r}.{similar(name, BENCHMARKS)} Expected one"
+            f" of {', '.join(BENCHMARKS)}. Received {name!r}."
         )
     text = json.dumps(run_benchmark(name), indent=1)
     if output is not None:

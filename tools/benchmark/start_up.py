@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 from tools.benchmark.timing import machine
@@ -18,15 +19,13 @@ COMMANDS = {
 def start_up(rounds: int = 7) -> dict[str, Any]:
     """Median seconds of each command, as whole processes."""
 
-    def rival(arguments: list[str]) -> float:
+    def rival(*arguments: str) -> float:
         command = [sys.executable, "-m", "tools.cli", *arguments]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
         return 1.0
 
-    per_second = rates(
-        {name: lambda arguments=a: rival(arguments) for name, a in COMMANDS.items()},
-        rounds,
-    )
+    rivals = {name: partial(rival, *words) for name, words in COMMANDS.items()}
+    per_second = rates(rivals, rounds)
     return {
         "benchmark": "start_up",
         "rounds": rounds,

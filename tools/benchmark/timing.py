@@ -1,4 +1,4 @@
-"""Interleaved timing: rival pieces of code take turns, so that noise strikes all alike."""
+"""Interleaved timing: rivals take turns, so that noise strikes all alike."""
 
 import platform
 import statistics

@@ -21,5 +21,5 @@ class DataParallelConfig(Config):
     tpu: str = ""
     """Name or address of the TPU, for ``devices: tpu``."""
     synchronize_batch_norm: bool | None = None
-    """Batch statistics over all replicas. When absent: if there are several replicas and
-    each has fewer than 32 examples."""
+    """Batch statistics over all replicas. When absent: if there are several replicas
+    and each has fewer than 32 examples."""

@@ -44,8 +44,8 @@ class Prediction(NamedTuple):
 class ImageClassification:
     """Labelled images in, class scores out.
 
-    Batches hold pixels from 0 to 255; `outputs` brings them to the model's own scale, so
-    that pictures of a batch look as a person expects and one pipeline serves all models.
+    Batches hold pixels from 0 to 255; `outputs` brings them to the model's own scale,
+    so that pictures look as a person expects and one pipeline serves all models.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class ImageClassification:
     def dataset(
         self, split: str, shard: Shard = Shard(), start: int = 0
     ) -> tf.data.Dataset:
-        """Batches of ``image`` float32 [b, H, W, C] in 0..255, ``label``, ``weight``..."""
+        """See `trainers.data.images.dataset.image_dataset`."""
         if split not in self._sources:
             self._sources[split] = open_source(self._data, split)
         return image_dataset(

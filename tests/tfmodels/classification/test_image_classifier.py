@@ -1,5 +1,8 @@
 """What all image classifiers can do, on networks for 8x8 digits."""
 
+import functools
+import itertools
+import pathlib
 from typing import Any
 
 import keras
@@ -16,24 +19,28 @@ SMALL: dict[str, Any] = {
     "num_classes": 10,
     "width_multiplier": 0.05,
 }
-INCEPTION = {**SMALL, "padding": "same", "block_counts": [1, 1, 2]}
+INCEPTION = {**SMALL, "padding": "same", "block_counts": [1, 1, 1]}
 NETWORKS = {
     "googlenet_paper": ("googlenet", SMALL),
-    "googlenet_bn": ("googlenet", {**SMALL, "variant": "bn"}),
     "googlenet_torchvision": ("googlenet", {**SMALL, "variant": "torchvision"}),
     "inception_v4": ("inception_v4", INCEPTION),
-    "inception_resnet_v1": ("inception_resnet_v1", INCEPTION),
     "inception_resnet_v2": ("inception_resnet_v2", INCEPTION),
-    "inception_resnet_v2_paper": (
-        "inception_resnet_v2",
-        {**INCEPTION, "wiring": "paper"},
-    ),
 }
 
 
 def build(network: str, **changes: Any) -> ImageClassifier:
     name, config = NETWORKS[network]
     return tfmodels.build(name, **{**config, **changes})
+
+
+@functools.cache
+def built(network: str) -> ImageClassifier:
+    """One network for the tests that do not care what its weights are."""
+    model = build(network)
+    generator = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(weight + generator.uniform(0, 0.1, weight.shape))
+    return model
 
 
 @pytest.fixture(params=NETWORKS)
@@ -46,16 +53,8 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype(np.float32)
 
 
-def shake(model: keras.Model) -> None:
-    """Moves every weight off its start value, moving averages included."""
-    generator = np.random.default_rng(0)
-    for weight in model.weights:
-        weight.assign(weight + generator.uniform(0, 0.1, weight.shape))
-
-
 def test_deploy_keeps_the_logits_bit_for_bit_and_drops_the_heads(network, images):
-    model = build(network)
-    shake(model)
+    model = built(network)
     deployed = model.deploy()
     heads = [name for name in model.output if name != "logits"]
     assert heads
@@ -71,30 +70,38 @@ def test_deploy_keeps_the_logits_bit_for_bit_and_drops_the_heads(network, images
 
 
 def test_saved_file_rebuilds_the_same_network(network, images, tmp_path):
-    model = build(network)
-    shake(model)
-    for number, original in enumerate((model, model.deploy())):
-        path = tmp_path / f"{number}.keras"
-        original.save(path)
-        copy = keras.saving.load_model(path)
-        assert isinstance(copy, ImageClassifier)
-        assert copy.config == original.config
-        assert list(copy.endpoints) == list(original.endpoints)
-        expected, actual = original(images), copy(images)
-        assert set(actual) == set(expected)
-        for name in expected:
-            np.testing.assert_array_equal(actual[name], expected[name])
+    assert_saved_and_loaded(built(network), images, tmp_path / "model.keras")
+
+
+def test_saved_file_of_a_deployed_network_has_no_heads(images, tmp_path):
+    model = built("googlenet_paper").deploy()
+    assert model.config.heads == ()
+    assert_saved_and_loaded(model, images, tmp_path / "deployed.keras")
+
+
+def assert_saved_and_loaded(
+    model: ImageClassifier, images: np.ndarray, path: pathlib.Path
+) -> None:
+    model.save(path)
+    copy = keras.saving.load_model(path)
+    assert isinstance(copy, ImageClassifier)
+    assert copy.config == model.config
+    assert list(copy.endpoints) == list(model.endpoints)
+    expected, actual = model(images), copy(images)
+    assert set(actual) == set(expected)
+    for name in expected:
+        np.testing.assert_array_equal(actual[name], expected[name])
 
 
 def test_weight_paths_are_unique_and_do_not_depend_on_what_was_built_before(network):
-    first, second = build(network), build(network)
+    first, second = built(network), build(network)
     paths = [weight.path for weight in first.weights]
     assert len(set(paths)) == len(paths)
     assert paths == [weight.path for weight in second.weights]
 
 
 def test_features_are_the_endpoints(network, images):
-    model = build(network)
+    model = built(network)
     features = model.features()(images)
     assert list(features) == list(model.endpoints)
     np.testing.assert_array_equal(features["logits"], model(images)["logits"])
@@ -104,13 +111,13 @@ def test_features_are_the_endpoints(network, images):
 
 def test_blocks_are_connected_only_through_endpoints(network):
     """Cutting the graph at any endpoint of the trunk separates what is before it."""
-    model = build(network).deploy()
-    trunk = list(model.endpoints.values())
-    for before, cut in zip(trunk, trunk[1:], strict=False):
+    model = built(network).deploy()
+    for before, cut in itertools.pairwise(model.endpoints.values()):
         # Keras refuses to make a model whose output needs more than its input.
         keras.Model(before, cut)
 
 
+@pytest.mark.parametrize("network", ["googlenet_paper", "inception_resnet_v2"])
 def test_scores_are_float32_under_mixed_precision(network, images):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -132,9 +139,8 @@ def gradients(
             weight * tf.reduce_sum(tf.nn.log_softmax(outputs[name])[:, 0])
             for name, weight in weights.items()
         )
-    values = tape.gradient(
-        loss, model.trainable_variables, unconnected_gradients="zero"
-    )
+    variables = [variable.value for variable in model.trainable_variables]
+    values = tape.gradient(loss, variables, unconnected_gradients="zero")
     return {
         variable.path: value.numpy()
         for variable, value in zip(model.trainable_variables, values, strict=True)
@@ -174,10 +180,10 @@ def test_heads_teach_nothing_above_their_attachment(head, attach, images):
 @pytest.mark.parametrize(
     ("network", "expected"),
     [
-        ("googlenet_bn", {1: "3b", 2: "4e", 4: "5b"}),
-        ("inception_v4", {1: "a1", 2: "b1", 4: "c2"}),
+        ("googlenet_torchvision", {1: "3b", 2: "4e", 4: "5b"}),
+        ("inception_v4", {1: "a1", 2: "b1", 4: "c1"}),
         ("inception_resnet_v2", {1: "a1", 2: "b1", 4: "conv6"}),
     ],
 )
 def test_pyramid_has_the_last_endpoint_of_each_stride(network, expected):
-    assert build(network).pyramid() == expected
+    assert built(network).pyramid() == expected

@@ -8,7 +8,7 @@ import tfmodels
 from tfmodels.introspection import Overview
 from tfmodels.introspection import overview
 
-# Name, output shape, weights and multiply-adds of each subnetwork of the paper's network.
+# Name, output shape, weights and multiply-adds of each subnetwork of `paper`.
 TABLE_1 = [
     ("conv1", (112, 112, 64), 9_472, 118_013_952),
     ("pool1", (56, 56, 64), 0, 0),

@@ -93,7 +93,7 @@ def test_third_branch_and_last_pool(variant, kernel, window):
     assert model.get_layer("pool4").pool_size == (window, window)
 
 
-@pytest.mark.parametrize("size", [64, 75, 96])
+@pytest.mark.parametrize("size", [64, 75])
 def test_torchvision_pads_the_first_convolution_by_3_and_pools_at_the_end(size):
     """Shapes and values follow torch's rules, which differ from SAME at odd sizes."""
     model = narrow("torchvision", input_shape=[size, size + 1, 3], heads=[])

@@ -104,11 +104,11 @@ def test_inception_of_nothing_is_resizing():
 
 
 def test_half_of_the_images_are_mirrored():
-    image = tf.constant([[[255] * 3, [0] * 3]], tf.uint8)
+    image = tf.constant([[[255] * 3, [0] * 3]] * 2, tf.uint8)
     images = over_seeds(
-        lambda seed: augmentation.inception(image, seed, config(flip=True), (1, 2, 3))
+        lambda seed: augmentation.inception(image, seed, config(flip=True), (2, 2, 3))
     )
-    share = images.reshape(-1, 2, 3)[:, 0, 0].mean() / 255
+    share = images.reshape(-1, 2, 2, 3)[:, 0, 0, 0].mean() / 255
     assert abs(share - 0.5) < 4 * 0.5 / np.sqrt(NUM_DRAWS)
 
 
@@ -130,13 +130,15 @@ def test_resize_methods_are_equally_likely():
 
 
 def colours(values, num_draws=2000, **changes):
+    """What becomes of a square image of equal rows: 0 to 1, [num_draws, width, 3]."""
     image = tf.reshape(tf.constant(values, tf.uint8), [1, -1, 3])
-    shape = (1, image.shape[1], 3)
+    width = image.shape[1]
+    image = tf.tile(image, [width, 1, 1])
     chosen = config(**changes)
     drawn = over_seeds(
-        lambda seed: augmentation.inception(image, seed, chosen, shape), num_draws
+        lambda seed: augmentation.inception(image, seed, chosen, image.shape), num_draws
     )
-    return drawn.reshape(num_draws, -1, 3) / 255
+    return drawn.reshape(num_draws, width, width, 3)[:, 0] / 255
 
 
 def test_brightness_is_added():

@@ -1,4 +1,4 @@
-"""The data-parallel step against arithmetic by hand and against itself on one device."""
+"""The data-parallel step against arithmetic by hand and against one device."""
 
 from typing import Any
 
@@ -86,7 +86,9 @@ def test_one_step_is_the_published_arithmetic() -> None:
         logits = model(batch["features"])["logits"]
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label"], logits)
         loss = tf.reduce_sum(losses * batch["weight"]) / tf.reduce_sum(batch["weight"])
-        penalty = tf.add_n([tf.nn.l2_loss(layer.kernel) for layer in model.layers if layer.weights])
+        penalty = tf.add_n(
+            [tf.nn.l2_loss(layer.kernel) for layer in model.layers if layer.weights]
+        )
         whole = loss + 0.01 * penalty
     values = [v.value for v in model.trainable_variables]
     gradients = tape.gradient(whole, values)
@@ -129,7 +131,9 @@ def test_float16_finds_its_loss_scale() -> None:
     task = ToyTask()
     parallel = DataParallel(
         DataParallelConfig(devices="cpu"),
-        RunConfig.parse({"steps": 100, "precision": "mixed_float16", "loss_scale": 2.0**120}),
+        RunConfig.parse(
+            {"steps": 100, "precision": "mixed_float16", "loss_scale": 2.0**120}
+        ),
     )
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")

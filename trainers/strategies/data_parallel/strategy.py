@@ -72,7 +72,7 @@ class DataParallel:
         return Placed(model, average)
 
     def _synchronize_batch_norm(self, model: keras.Model, task: Task) -> None:
-        """Lets batch statistics cover all replicas where one replica has too few rows."""
+        """Lets batch statistics cover all replicas where one has too few rows."""
         wanted = self._config.synchronize_batch_norm
         if wanted is None:
             rows = task.batch_size // self.num_replicas // self._run.accumulation
@@ -85,13 +85,15 @@ class DataParallel:
         if wanted and layers and self._run.xla and self.num_replicas > 1:
             raise ConfigError(
                 "run.xla: compiled replicas cannot exchange batch statistics. Expected"
-                " run.xla false, or strategy.synchronize_batch_norm false; received true"
-                " (or its default) for both."
+                " run.xla false, or strategy.synchronize_batch_norm false; received"
+                " true (or its default) for both."
             )
         for layer in layers:
             layer.synchronized = wanted
 
-    def prepare(self, placed: Placed, stage: Stage, start: int) -> DataParallelTrainable:
+    def prepare(
+        self, placed: Placed, stage: Stage, start: int
+    ) -> DataParallelTrainable:
         """Makes the model trainable by a stage, from step `start` of the run on."""
         return DataParallelTrainable(
             self._distribution,

@@ -91,7 +91,7 @@ class DataParallelTrainable:
         return int(self._step.experimental_get_tracing_count())
 
     def _many_steps(self, iterator: Any, num_steps: tf.Tensor) -> dict[str, Any]:
-        # Tracing one step first tells what it returns, so the loop can start from zeros.
+        # Tracing one step tells what it returns, so that the loop can start from zeros.
         structure = self._step.get_concrete_function(
             iterator.element_spec
         ).structured_outputs
@@ -133,7 +133,9 @@ class DataParallelTrainable:
         parts = {
             name: tf.split(value, self._micro_batches) for name, value in batch.items()
         }
-        gradients, totals = self._backward({name: part[0] for name, part in parts.items()})
+        gradients, totals = self._backward(
+            {name: part[0] for name, part in parts.items()}
+        )
         for i in range(1, self._micro_batches):
             more = self._backward({name: part[i] for name, part in parts.items()})
             gradients, totals = tf.nest.map_structure(tf.add, (gradients, totals), more)
@@ -152,7 +154,9 @@ class DataParallelTrainable:
         )
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         metrics = self._stage.task.metrics(outputs, batch)
-        scalars = {name: pair for name, pair in metrics.items() if pair[0].shape.rank == 0}
+        scalars = {
+            name: pair for name, pair in metrics.items() if pair[0].shape.rank == 0
+        }
         return gradients, {
             "loss": (loss.total, loss.weight),
             **loss.terms,
@@ -181,7 +185,10 @@ class DataParallelTrainable:
         def leave_out() -> tf.Tensor:
             for variable, before in zip(self._statistics, statistics, strict=True):
                 distribution.extended.update(
-                    variable, lambda v, value: v.assign(value), args=(before,), group=False
+                    variable,
+                    lambda v, value: v.assign(value),
+                    args=(before,),
+                    group=False,
                 )
             return tf.constant(1)
 
@@ -190,9 +197,7 @@ class DataParallelTrainable:
         return skipped
 
 
-def _trained(
-    model: keras.Model, frozen: tuple[str, ...]
-) -> list[keras.Variable]:
+def _trained(model: keras.Model, frozen: tuple[str, ...]) -> list[keras.Variable]:
     """The trainable variables whose path matches none of the patterns."""
     for pattern in frozen:
         if not any(re.search(pattern, v.path) for v in model.trainable_variables):

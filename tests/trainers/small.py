@@ -1,0 +1,60 @@
+"""A network of two modules on real digits: seconds to train, all parts involved."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainers.checkpoints import CheckpointStore
+
+SMALL = """
+task: {kind: image_classification}
+model:
+  kind: googlenet
+  variant: bn
+  input_shape: [8, 8, 1]
+  num_classes: 10
+  stem: small
+  width_multiplier: 0.125
+  batch_norm: {momentum: 0.9}
+  dropout_rate: 0.2
+  stages:
+    - [{pass_through: 64, group_3x3: [96, 128], pool_projection: 32}]
+    - [{pass_through: 128, group_3x3: [128, 192]}]
+  heads: [{attach: 3a, pool_size: 3, pool_strides: 1, hidden: 64}]
+data: {kind: digits, batch_size: 96, augmentation: {kind: shift}}
+objective: {kind: cross_entropy, auxiliary_weights: {aux1_logits: 0.3}}
+optimizer:
+  kind: sgd
+  learning_rate: {kind: cosine, initial: 0.3, warmup: 5}
+  momentum: 0.9
+strategy: {kind: data_parallel, devices: cpu}
+run:
+  steps: 60
+  steps_per_loop: 5
+  checkpoint_every: 20
+  log_every: 20
+  average: {kind: exponential, decay: 0.9}
+"""
+
+
+def write_config(folder: Path, text: str = SMALL) -> Path:
+    """The configuration as a file."""
+    path = folder / "small.yaml"
+    path.write_text(text)
+    return path
+
+
+def last_state(workdir: Path) -> dict[str, Any]:
+    """All tensors of the newest checkpoint."""
+    checkpoint = CheckpointStore(workdir / "checkpoints").latest()
+    assert checkpoint is not None
+    return {n: t.numpy() for n, t in checkpoint.read(list(checkpoint.shapes)).items()}
+
+
+def assert_same_state(left: Path, right: Path) -> None:
+    """Two runs ended with the same bits in every variable."""
+    one, two = last_state(left), last_state(right)
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, two[name], err_msg=name)

@@ -1,0 +1,155 @@
+"""Training in a folder: results, exact resume, refusals."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import trainers
+from tests.trainers.small import SMALL
+from tests.trainers.small import assert_same_state
+from tests.trainers.small import last_state
+from tests.trainers.small import write_config
+from tfmodels.errors import ConfigError
+from tfmodels.errors import DataError
+from tfmodels.errors import Preempted
+from trainers.runs import load_run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A configuration and the folder of its finished run."""
+    folder = tmp_path_factory.mktemp("finished")
+    config = write_config(folder)
+    trainers.train(config, folder / "run")
+    return config, folder / "run"
+
+
+def send_sigterm_after_a_checkpoint(workdir: Path) -> threading.Thread:
+    def wait_and_send() -> None:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if list(workdir.glob("checkpoints/step-*")):
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=wait_and_send, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_run_leaves_what_it_promises(finished: tuple[Path, Path]) -> None:
+    _, workdir = finished
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    assert metrics["test/top1"] > 0.5  # chance is 0.1
+    assert metrics["test/bad_examples"] == 0
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").open()]
+    assert [line["step"] for line in lines] == [20, 40, 60, 60]
+    assert lines[0]["train/loss"] > lines[2]["train/loss"]
+    assert list(workdir.glob("tensorboard/events*"))
+    assert {path.name for path in (workdir / "pictures").iterdir()} == {
+        "curves.png",
+        "test_confusion.png",
+        "test_predictions.png",
+    }
+
+
+def test_a_finished_run_trained_again_changes_nothing(
+    finished: tuple[Path, Path],
+) -> None:
+    config, workdir = finished
+    before = last_state(workdir)
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    result = trainers.train(config, workdir)
+    assert result.step == 60
+    assert result.metrics == pytest.approx(metrics, rel=1e-6)
+    after = last_state(workdir)
+    assert all((before[name] == after[name]).all() for name in before)
+
+
+def test_sigterm_then_resume_equals_a_run_without_stop(
+    finished: tuple[Path, Path], tmp_path: Path
+) -> None:
+    config, uninterrupted = finished
+    thread = send_sigterm_after_a_checkpoint(tmp_path / "run")
+    with pytest.raises(Preempted):
+        trainers.train(config, tmp_path / "run")
+    thread.join()
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    assert trainers.train(config, tmp_path / "run").step == 60
+    assert_same_state(tmp_path / "run", uninterrupted)
+
+
+def test_another_configuration_is_refused_with_the_difference(
+    finished: tuple[Path, Path],
+) -> None:
+    config, workdir = finished
+    with pytest.raises(ConfigError, match=r"optimizer\.momentum: 0\.9 -> 0\.8"):
+        trainers.train(config, workdir, ["optimizer.momentum=0.8"])
+
+
+def test_evaluate_repeats_the_figures_of_training(finished: tuple[Path, Path]) -> None:
+    _, workdir = finished
+    before = json.loads((workdir / "metrics.json").read_text())
+    assert trainers.evaluate(workdir) == pytest.approx(before, rel=1e-5)
+
+
+def test_a_loaded_run_has_the_averaged_weights(finished: tuple[Path, Path]) -> None:
+    _, workdir = finished
+    state, run = last_state(workdir), load_run(workdir)
+    kernel = next(v for v in run.model.weights if v.path == "conv1_conv/kernel")
+    assert (kernel.numpy() == state["average/conv1_conv/kernel"]).all()
+    assert (kernel.numpy() != state["model/conv1_conv/kernel"]).any()
+
+
+def test_a_folder_without_a_run_is_a_data_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no run"):
+        trainers.evaluate(tmp_path)
+
+
+def test_a_model_that_does_not_suit_the_data_claims_no_folder(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    with pytest.raises(ConfigError, match=r"model\.num_classes"):
+        trainers.train(config, tmp_path / "run", ["model.num_classes=11"])
+    assert not (tmp_path / "run").exists()
+
+
+STAGES = """
+stages:
+  - {name: warm, steps: 20}
+  - name: tune
+    steps: 20
+    freeze: ["^conv"]
+    objective: {kind: cross_entropy, label_smoothing: 0.1, auxiliary_weights: {}}
+    optimizer:
+      kind: adam
+      learning_rate: {kind: constant, initial: 0.001}
+    data: {kind: digits, batch_size: 48}
+"""
+
+
+def test_stages_change_objective_optimizer_and_data_and_resume_exactly(
+    tmp_path: Path,
+) -> None:
+    text = SMALL.replace("  steps: 60\n", "") + STAGES
+    config = write_config(tmp_path, text)
+    whole = trainers.train(config, tmp_path / "whole")
+    assert whole.step == 40
+    state = last_state(tmp_path / "whole")
+    assert state["optimizer/iteration"] == 20
+    assert "optimizer/logits_kernel_velocity" in state  # Adam's, not of SGD
+    assert not any(name.startswith("optimizer/conv") for name in state)
+    lines = [json.loads(s) for s in (tmp_path / "whole" / "metrics.jsonl").open()]
+    assert lines[1]["train/learning_rate"] == pytest.approx(0.001)
+
+    thread = send_sigterm_after_a_checkpoint(tmp_path / "cut")
+    with pytest.raises(Preempted):
+        trainers.train(config, tmp_path / "cut")
+    thread.join()
+    trainers.train(config, tmp_path / "cut")
+    assert_same_state(tmp_path / "whole", tmp_path / "cut")

@@ -1,0 +1,1 @@
+"""Additive figures of predictions, safe under every strategy."""

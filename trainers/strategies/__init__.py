@@ -1,0 +1,1 @@
+"""Where a model runs: who holds its variables and who updates them."""

@@ -1,0 +1,1 @@
+"""Every replica holds the whole model and computes a share of each batch."""

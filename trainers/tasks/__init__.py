@@ -1,0 +1,1 @@
+"""What one replica computes for each kind of data."""

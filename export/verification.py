@@ -15,10 +15,10 @@ from export.presets import PRESETS
 from tfmodels.errors import CheckFailed
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
-from trainers.catalog import implementation
 from trainers.experiment import Experiment
 from trainers.interfaces import Task
 from trainers.interfaces import Totals
+from trainers.stages import open_task
 from trainers.totals import add_totals
 
 REFERENCE = "keras"
@@ -111,7 +111,8 @@ def verify_artefact(artefact: Artefact, max_examples: int = 2000) -> Verificatio
       DataError: not one example can be read.
     """
     signatures = artefact.signatures
-    task = _open_task(artefact.experiment)
+    stage = artefact.experiment.training_stages()[-1]
+    task = open_task(artefact.experiment, stage.data)
     split = _held_out(task)
     programs = {REFERENCE: artefact.reference(), **artefact.programs}
     tallies = {kind: Tally() for kind in programs}
@@ -142,14 +143,6 @@ def verify_artefact(artefact: Artefact, max_examples: int = 2000) -> Verificatio
         checks,
         _failures(artefact.experiment, signatures.accuracy, checks),
     )
-
-
-def _open_task(experiment: Experiment) -> Task:
-    stage = experiment.training_stages()[-1]
-    task: Task = implementation("task", experiment.task.kind)(
-        experiment.task, experiment.model, stage.data, experiment.run
-    )
-    return task
 
 
 def _held_out(task: Task) -> str:

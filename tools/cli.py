@@ -1,6 +1,9 @@
 """The `tfmodels` command: mounts sub-commands, turns user errors into sentences."""
 
+import functools
 import os
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
@@ -13,6 +16,7 @@ from tools.doctor import doctor_command
 from tools.evaluate import evaluate_command
 from tools.export import export_command
 from tools.predict import predict_command
+from tools.quiet import load_tensorflow
 from tools.systems import systems_command
 from tools.train import train_command
 from tools.verify import verify_command
@@ -23,13 +27,26 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command("demo")(demo_command)
+
+
+def _with_tensorflow(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command, which loads TensorFlow first."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        load_tensorflow()
+        command(*args, **kwargs)
+
+    return run
+
+
+app.command("demo")(_with_tensorflow(demo_command))
 app.command("systems")(systems_command)
-app.command("train")(train_command)
-app.command("evaluate")(evaluate_command)
-app.command("predict")(predict_command)
-app.command("export")(export_command)
-app.command("verify")(verify_command)
+app.command("train")(_with_tensorflow(train_command))
+app.command("evaluate")(_with_tensorflow(evaluate_command))
+app.command("predict")(_with_tensorflow(predict_command))
+app.command("export")(_with_tensorflow(export_command))
+app.command("verify")(_with_tensorflow(verify_command))
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 app.command("benchmark")(benchmark_command)
@@ -40,6 +57,7 @@ def main() -> None:
     """Runs the command line; a `UserError` ends it with a message and its exit code."""
     # Before TensorFlow is imported: errors only.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
         app()
     except UserError as error:

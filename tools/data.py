@@ -10,6 +10,8 @@ from typing import Any
 import typer
 
 from tfmodels.errors import DataError
+from tools.config import Config
+from tools.config import Overrides
 from tools.console import print_to_terminal
 from tools.prepare.digits import Layout
 
@@ -29,13 +31,8 @@ class DataSet(enum.StrEnum):
 
 @app.command()
 def check(
-    config: Annotated[
-        str, typer.Argument(help="A YAML file, or a shipped name: googlenet/tiny.")
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a key: --set data.path=DIR. Repeatable."),
-    ] = None,
+    config: Config,
+    overrides: Overrides = None,
 ) -> None:
     """Reads every example of every split; exit code 3 if any cannot be read."""
     from rich.progress import Progress

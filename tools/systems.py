@@ -24,6 +24,8 @@ class System(NamedTuple):
     """The name used everywhere."""
     about: str
     """What it is."""
+    figure: str
+    """The figure that judges it, as it stands in metrics.json."""
     homes: tuple[str, ...]
     """The folders that hold what is its own."""
 
@@ -43,41 +45,49 @@ SYSTEMS = (
     System(
         "googlenet",
         "GoogLeNet, the first Inception network, for images",
+        "test/top1",
         ("tfmodels/googlenet/",),
     ),
     System(
         "inception_v4",
         "Inception-v4 and Inception-ResNet for images",
+        "test/top1",
         ("tfmodels/inception_v4/",),
     ),
     System(
         "gnmt",
         "Google's neural machine translation",
+        "test/bleu",
         ("tfmodels/gnmt/",),
     ),
     System(
         "multidialect_asr",
         "One speech recognizer for many dialects",
+        "test/wer",
         ("tfmodels/las/",),
     ),
     System(
         "multilingual_tts",
         "Speech synthesis across languages and voices",
+        "test/mcd_seen",
         ("tfmodels/tacotron/",),
     ),
     System(
         "raml",
         "Reward-augmented maximum likelihood",
+        "test/bleu",
         ("trainers/objectives/reward_augmented/",),
     ),
     System(
         "mwer",
         "Minimum word error rate training",
+        "test/wer",
         ("trainers/objectives/minimum_word_error/",),
     ),
     System(
         "async_sequence",
         "Asynchronous sequence-discriminative acoustic models",
+        "test/wer",
         (
             "trainers/objectives/sequence_discriminative/",
             "trainers/strategies/parameter_server/",
@@ -86,11 +96,13 @@ SYSTEMS = (
     System(
         "gpipe",
         "Pipeline parallelism over devices",
+        "test/perplexity",
         ("trainers/strategies/pipeline/",),
     ),
     System(
         "optimal_clipping",
         "Optimally clipped quantization of language models",
+        "test/perplexity",
         ("export/optimal_clipping/",),
     ),
 )
@@ -114,7 +126,7 @@ def systems_command() -> None:
 
 
 def last_results(runs: pathlib.Path, systems: list[System]) -> dict[str, str]:
-    """The test metrics of each system's newest finished run, as text.
+    """The figure of each system's newest finished run, as text.
 
     Args:
       runs: folder of run folders; it need not exist.
@@ -122,14 +134,12 @@ def last_results(runs: pathlib.Path, systems: list[System]) -> dict[str, str]:
     """
     results: dict[str, str] = {}
     for folder, experiment, metrics in _finished(runs):
-        lines = [
-            f"{name} {value:.4g}"
-            for name, value in metrics.items()
-            if name.startswith("test/")
-        ]
         for system in systems:
-            if system.name not in results and system.has_part_in(experiment):
-                results[system.name] = f"{folder}: {', '.join(lines)}"
+            if system.name in results or system.figure not in metrics:
+                continue
+            if system.has_part_in(experiment):
+                value = metrics[system.figure]
+                results[system.name] = f"{folder}: {system.figure} {value:.4g}"
         if len(results) == len(systems):
             break
     return results

@@ -5,21 +5,18 @@ from typing import Annotated
 
 import typer
 
+from tools.config import Config
+from tools.config import Overrides
 from tools.console import metrics_table
 from tools.console import print_to_terminal
 
 
 def train_command(
-    config: Annotated[
-        str, typer.Argument(help="A YAML file, or a shipped name: googlenet/tiny.")
-    ],
+    config: Config,
     workdir: Annotated[
-        Path | None, typer.Option(help="Folder of the run; resumed when it has one.")
+        Path | None, typer.Option(help="Folder of the run; resumed if it has begun.")
     ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change a key: --set run.steps=200. Repeatable."),
-    ] = None,
+    overrides: Overrides = None,
     dry_run: Annotated[
         bool, typer.Option(help="Build everything, take one step, write nothing.")
     ] = False,

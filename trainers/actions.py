@@ -1,7 +1,6 @@
 """What the loop does between steps: log, evaluate, save, draw, profile."""
 
 import math
-import time
 from abc import ABC
 from abc import abstractmethod
 from collections.abc import Callable
@@ -10,10 +9,13 @@ from pathlib import Path
 import tensorflow as tf
 
 from trainers.experiment import ProfileConfig
+from trainers.guards import check_alive
+from trainers.interfaces import Batch
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard
 from trainers.interfaces import Summary
 from trainers.interfaces import Totals
+from trainers.loop import Action
 from trainers.loop import every
 from trainers.stages import Stage
 from trainers.summaries.progress import Progress
@@ -58,12 +60,13 @@ class Log(Periodic):
         self._steps = 0
         self._skipped = 0
         self._gradient_norm = 0.0
-        self._started = time.perf_counter()
+        self._seconds = 0.0
 
     def __call__(self, step: int, summary: Summary) -> None:
         """Adds a chunk to the figures; writes them when the time has come."""
         self._totals = add_totals(self._totals, summary.totals)
         self._steps += summary.steps
+        self._seconds += summary.seconds
         self._skipped += summary.skipped
         self._gradient_norm = max(self._gradient_norm, summary.gradient_norm)
         self._learning_rate = summary.learning_rate
@@ -71,7 +74,6 @@ class Log(Periodic):
 
     def act(self, step: int) -> None:
         """Writes the figures and starts counting anew."""
-        seconds = time.perf_counter() - self._started
         figures = {
             f"train/{name}": value for name, value in means(self._totals).items()
         }
@@ -79,7 +81,9 @@ class Log(Periodic):
             "train/learning_rate": self._learning_rate,
             "train/gradient_norm": self._gradient_norm,
             "train/skipped_updates": float(self._skipped),
-            "train/examples_per_second": self._steps * self._batch_size / seconds,
+            "train/examples_per_second": (
+                self._steps * self._batch_size / self._seconds
+            ),
         }
         self._writer.scalars(step, figures)
         self._restart()
@@ -109,10 +113,51 @@ class DrawSamples(Periodic):
 
     def act(self, step: int) -> None:
         """Draws."""
-        start = step - self._stage.start
-        batch = next(iter(self._stage.task.dataset("train", Shard(), start)))
+        batch = _next_batch(self._stage, step)
         for name, figure in self._stage.task.samples(batch).items():
             self._writer.figure(step, f"train/{name}", figure)
+
+
+class Diagnose(Periodic):
+    """Examines the model on the batch of the next step; stops when it is dead.
+
+    All processes do this, each with the same result: were it one of them that stopped,
+    the others would wait for it for ever.
+    """
+
+    def __init__(
+        self,
+        interval: int,
+        writer: Writer,
+        stage: Stage,
+        placed: Placed,
+        max_dead: float,
+    ) -> None:
+        """`max_dead` is the largest share of dead channels."""
+        super().__init__(interval)
+        self._writer = writer
+        self._stage = stage
+        self._placed = placed
+        self._max_dead = max_dead
+
+    def act(self, step: int) -> None:
+        """Writes what the task finds.
+
+        Raises:
+          Diverged: too many channels are dead.
+        """
+        batch = _next_batch(self._stage, step)
+        found = self._stage.task.diagnostics(self._placed.model, batch)
+        self._writer.scalars(
+            step, {f"diagnostics/{name}": value for name, value in found.items()}
+        )
+        check_alive(step, found, self._max_dead)
+
+
+def _next_batch(stage: Stage, step: int) -> Batch:
+    """The global batch of the step after `step`, read anew."""
+    batch: Batch = next(iter(stage.task.dataset("train", Shard(), step - stage.start)))
+    return batch
 
 
 class DrawHistograms(Periodic):
@@ -135,10 +180,10 @@ class DrawHistograms(Periodic):
 class Profile:
     """Records a TensorFlow profile of some steps for TensorBoard."""
 
-    def __init__(self, config: ProfileConfig, folder: Path) -> None:
-        """`folder` is the run's TensorBoard folder."""
+    def __init__(self, config: ProfileConfig, folder: Path, end: int) -> None:
+        """`folder` is the run's TensorBoard folder; at step `end` the stage is over."""
         self._start = config.start
-        self._stop = config.start + config.steps
+        self._stop = min(config.start + config.steps, end)
         self._folder = folder
         self._running = False
 
@@ -156,6 +201,20 @@ class Profile:
             self._running = False
 
 
+class Muted:
+    """Keeps an action's place in the schedule without doing it.
+
+    All processes must end their chunks at the same steps, since they vote between them.
+    """
+
+    def __init__(self, action: Action) -> None:
+        """`action` is done by another process."""
+        self.next_step = action.next_step
+
+    def __call__(self, step: int, summary: Summary) -> None:
+        """Does nothing."""
+
+
 class ShowProgress:
     """Keeps the display of a person at the screen up to date."""
 
@@ -164,7 +223,6 @@ class ShowProgress:
         self._interval = interval
         self._progress = progress
         self._batch_size = batch_size
-        self._last = time.perf_counter()
 
     def next_step(self, step: int) -> int:
         """The next multiple of the interval."""
@@ -172,8 +230,6 @@ class ShowProgress:
 
     def __call__(self, step: int, summary: Summary) -> None:
         """Shows the step, its loss and the speed of the last chunk."""
-        now = time.perf_counter()
-        speed = summary.steps * self._batch_size / (now - self._last)
-        self._last = now
+        speed = summary.steps * self._batch_size / summary.seconds
         loss = means(summary.totals).get("loss", math.nan)
         self._progress.update(step, loss, speed)

@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmodels.errors import DataError
+from trainers.files import describe
 
 _LOG = logging.getLogger(__name__)
 _FORMAT = 1
@@ -68,12 +69,18 @@ class CheckpointStore:
             raise DataError(
                 f"The checkpoint of step {step} could not be saved in {self._folder}."
                 " Expected a writable folder with free space; received:"
-                f" {str(error).splitlines()[0]}. Earlier checkpoints are intact: free"
-                " some space, then run the same command again to resume."
+                f" {describe(error)}. Earlier checkpoints are intact: free some space,"
+                " then run the same command again to resume."
             ) from None
-        for _, old in self._candidates()[self._keep :]:
-            shutil.rmtree(old, ignore_errors=True)
+        self._prune(step)
         return final
+
+    def _prune(self, step: int) -> None:
+        """Removes what is too old, and what a killed process left half written."""
+        # A damaged checkpoint of a later step must not crowd out an intact one.
+        saved = [path for number, path in self._candidates() if number <= step]
+        for old in [*saved[self._keep :], *self._folder.glob(".step-*.partial")]:
+            shutil.rmtree(old, ignore_errors=True)
 
     def latest(self) -> Checkpoint | None:
         """The newest intact checkpoint, or none if there never was one.
@@ -85,12 +92,13 @@ class CheckpointStore:
         for _, path in candidates:
             try:
                 return _open(path)
-            except (DataError, OSError, ValueError, KeyError) as error:
-                _LOG.warning("Skipping checkpoint %s: %s", path.name, error)
+            except (DataError, OSError, ValueError) as error:
+                _LOG.warning("Passing over checkpoint %s: %s.", path.name, error)
         if candidates:
             raise DataError(
                 f"None of the {len(candidates)} checkpoints in {self._folder} is"
-                " intact. Restore them from a copy, or start again with another --workdir."
+                " intact. Restore them from a copy, or start again with another"
+                " --workdir."
             )
         return None
 
@@ -124,6 +132,7 @@ def _write(folder: Path, state: dict[str, Any], step: int, stage: str) -> None:
         },
         "files": files,
     }
+    manifest["digest"] = _digest(manifest)
     with (folder / _MANIFEST).open("w") as file:
         json.dump(manifest, file, indent=1)
         file.flush()
@@ -137,8 +146,16 @@ def _fingerprint(path: Path) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": digest}
 
 
+def _digest(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
 def _open(path: Path) -> Checkpoint:
     manifest = json.loads((path / _MANIFEST).read_text())
+    # Checked before anything in it is believed: a flipped bit may change the step.
+    digest = manifest.pop("digest", None) if isinstance(manifest, dict) else None
+    if digest is None or digest != _digest(manifest):
+        raise DataError(f"the contents of {_MANIFEST} are not what was written")
     if manifest["format"] != _FORMAT:
         raise DataError(f"format {manifest['format']}, expected {_FORMAT}")
     for name, expected in manifest["files"].items():

@@ -76,8 +76,8 @@ Pattern = Annotated[str, pydantic.AfterValidator(_check_pattern)]
 class ProfileConfig(Config):
     """A window of steps that TensorFlow's profiler records for TensorBoard."""
 
-    start: int = pydantic.Field(default=20, ge=0)
-    """First step recorded; the earlier ones compile and warm up."""
+    start: int = pydantic.Field(default=20, ge=1)
+    """Recording starts after this step; the earlier ones compile and warm up."""
     steps: int = pydantic.Field(default=10, ge=1)
     """Number of steps recorded."""
 
@@ -114,6 +114,12 @@ class RunConfig(Config):
     """Between two sets of input images in TensorBoard; never when absent."""
     histograms_every: Interval | None = None
     """Between two sets of weight histograms in TensorBoard; never when absent."""
+    diagnostics_every: Interval | None = None
+    """Between two looks at the model's health on a training batch, such as the share of
+    dead channels; never when absent."""
+    max_dead_channels: float = pydantic.Field(default=0.99, gt=0, le=1)
+    """Stop when a larger share of the channels that feed the output is zero on a batch;
+    1 never stops. Looked at every `diagnostics_every`."""
     profile: ProfileConfig | None = None
     """Which steps to profile; none when absent."""
     loss_bound: float | None = pydantic.Field(default=None, gt=0)

@@ -1,6 +1,7 @@
 """Checks between chunks of steps that stop a run before it wastes time or weights."""
 
 import math
+from collections.abc import Mapping
 from typing import Protocol
 
 from tfmodels.errors import DataError
@@ -35,9 +36,10 @@ class FiniteUpdates:
             raise Diverged(
                 f"The loss or its gradient was not finite in {self._in_a_row} of the"
                 f" updates up to step {step}. Expected at most {self._allowed} in a row"
-                " (run.max_skipped_updates). None of them was applied. Lower"
-                " optimizer.learning_rate, set optimizer.clip_global_norm, or check the"
-                " data; then run again to resume from the last checkpoint."
+                " (run.max_skipped_updates). None of them was applied, and the"
+                " last checkpoint is kept. Lower optimizer.learning_rate or set"
+                " optimizer.clip_global_norm and train in another --workdir; or mend the"
+                " data and run the same command again to resume."
             )
 
 
@@ -59,8 +61,27 @@ class LossBound:
             raise Diverged(
                 f"The loss was {total / weight:.4g} at step {step}. Expected at most"
                 f" {self._bound:.4g} (run.loss_bound). Lower optimizer.learning_rate or"
-                " raise the bound."
+                " raise the bound, and train in another --workdir. The last checkpoint is"
+                " kept."
             )
+
+
+def check_alive(step: int, diagnostics: Mapping[str, float], max_dead: float) -> None:
+    """Compares the share of dead channels, where a task reports it, with a bound.
+
+    Raises:
+      Diverged: it is larger.
+    """
+    dead = diagnostics.get("dead_channels", 0.0)
+    if dead > max_dead:
+        raise Diverged(
+            f"The network has collapsed: {dead:.2%} of the channels that feed its"
+            f" output were zero on a training batch at step {step}. Expected at most"
+            f" {max_dead:.2%} (run.max_dead_channels). Channels seldom come back to"
+            " life: lower the scales of residual branches (arXiv 1602.07261, section"
+            " 3.3) or optimizer.learning_rate, and train in another --workdir. Earlier"
+            " checkpoints are kept."
+        )
 
 
 class BadExamples:
@@ -87,6 +108,7 @@ class BadExamples:
         if self._bad > self._max_fraction * max(self._read, self._MIN_READ):
             raise DataError(
                 f"{self._bad:.0f} of the {self._read:.0f} examples read up to step"
-                f" {step} could not be decoded. Expected at most {self._max_fraction:.2%}"
-                " (data.max_bad_fraction). Run 'tfmodels data check' to list them."
+                f" {step} could not be decoded. Expected at most"
+                f" {self._max_fraction:.2%} (data.max_bad_fraction). Run 'tfmodels data"
+                " check' to list them."
             )

@@ -94,6 +94,14 @@ class Task(Protocol):
     def samples(self, batch: Batch) -> dict[str, Any]:
         """Pictures of a training batch as the model sees it: matplotlib figures."""
 
+    def diagnostics(self, model: "keras.Model", batch: Batch) -> dict[str, float]:
+        """Signs of the model's health on a training batch, by name.
+
+        The model runs as in training, but nothing changes: no variable, no random
+        state. ``dead_channels`` has a meaning to all: the share of channels that no
+        longer react to any input; too large a share stops the run.
+        """
+
     def predict(self, model: "keras.Model", source: str) -> Any:
         """The answer a user wants for one input a user has."""
 
@@ -127,6 +135,8 @@ class Summary(NamedTuple):
     """Updates left out because the gradient was not finite."""
     learning_rate: float
     """Learning rate of the last step."""
+    seconds: float
+    """Wall time of the steps."""
     gradient_norm: float
     """Largest global norm of the gradient before clipping."""
 
@@ -177,5 +187,5 @@ class Strategy(Protocol):
     def evaluator(self, placed: Placed, stage: "Stage") -> Callable[[str], Totals]:
         """A function that sums a stage's metrics and loss over a split."""
 
-    def any_process(self, flag: bool) -> bool:
-        """Whether any of the processes passes a true flag; all of them must ask."""
+    def gather(self, number: int) -> list[int]:
+        """The numbers that all processes pass; each of them must call this."""

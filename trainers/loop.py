@@ -2,7 +2,8 @@
 
 The way of a batch: ``data/`` yields it, ``tasks/`` runs the model on it,
 ``objectives/`` turn outputs into (sum, weight), ``strategies/`` run that on many
-replicas, reduce, and update the weights. This file calls ``Trainable.run`` in chunks and acts between them.
+replicas, reduce, and update the weights. This file calls ``Trainable.run`` in chunks
+and acts between them.
 """
 
 from collections.abc import Callable

@@ -11,7 +11,6 @@ import keras
 
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
-from trainers.catalog import implementation
 from trainers.checkpoints import Checkpoint
 from trainers.checkpoints import CheckpointStore
 from trainers.checkpoints import restore
@@ -19,7 +18,9 @@ from trainers.configuration import difference
 from trainers.configuration import dump
 from trainers.configuration import load_experiment
 from trainers.experiment import Experiment
+from trainers.files import write_atomically
 from trainers.interfaces import Task
+from trainers.stages import open_task
 from trainers.state import named_variables
 
 
@@ -71,7 +72,8 @@ class RunFolder:
             lines = "\n".join(f"  {change}" for change in changed)
             raise ConfigError(
                 f"{self.path} holds a run with another configuration. Expected the"
-                f" same, to resume it, or another --workdir; received these changes:\n{lines}"
+                " same, to resume it, or another --workdir; received these changes:\n"
+                + lines
             )
 
     def claim(self, experiment: Experiment) -> None:
@@ -102,25 +104,6 @@ class RunFolder:
         return dict(json.loads(self.metrics.read_text()))
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file so that readers see the old or the new content, never a part.
-
-    Raises:
-      DataError: the folder cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise DataError(
-            f"Cannot write {path}. Expected a writable folder with free space;"
-            f" received: {error}."
-        ) from None
-
-
 @dataclass(frozen=True)
 class Run:
     """A trained run, opened for evaluation, prediction or export."""
@@ -144,9 +127,7 @@ def load_run(workdir: str | os.PathLike[str]) -> Run:
     experiment = folder.experiment()
     checkpoint = newest(folder)
     stage = experiment.training_stages()[-1]
-    task = implementation("task", experiment.task.kind)(
-        experiment.task, experiment.model, stage.data, experiment.run
-    )
+    task = open_task(experiment, stage.data)
     model = task.build_model()
     load_weights(checkpoint, model)
     return Run(folder, experiment, task, model, checkpoint.step, folder.read_metrics())

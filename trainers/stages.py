@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from trainers.catalog import implementation
 from trainers.durations import to_steps
+from trainers.experiment import AnyData
 from trainers.experiment import Experiment
 from trainers.interfaces import Objective
 from trainers.interfaces import Task
@@ -31,27 +32,34 @@ class Stage:
         return self.start + self.steps
 
 
+def open_task(experiment: Experiment, data: AnyData) -> Task:
+    """The experiment's task on some data, which it opens.
+
+    Raises:
+      ConfigError: model and data do not fit together.
+      DataError: the data is missing or damaged.
+    """
+    make = implementation("task", experiment.task.kind)
+    task: Task = make(experiment.task, experiment.model, data, experiment.run)
+    return task
+
+
 def plan_stages(experiment: Experiment) -> tuple[Stage, ...]:
-    """Resolves an experiment's stages; opens the data of each to learn its size."""
+    """Resolves an experiment's stages; stages with the same data share one task."""
     stages: list[Stage] = []
-    tasks: dict[str, Task] = {}
+    tasks: dict[AnyData, Task] = {}
     for settings in experiment.training_stages():
-        key = settings.data.model_dump_json()
-        if key not in tasks:
-            make = implementation("task", experiment.task.kind)
-            tasks[key] = make(
-                experiment.task, experiment.model, settings.data, experiment.run
-            )
-        task = tasks[key]
+        if settings.data not in tasks:
+            tasks[settings.data] = open_task(experiment, settings.data)
+        task = tasks[settings.data]
+        make_objective = implementation("objective", settings.objective.kind)
         stages.append(
             Stage(
                 name=settings.name,
                 start=stages[-1].end if stages else 0,
                 steps=to_steps(settings.steps, task.steps_per_epoch),
                 task=task,
-                objective=implementation("objective", settings.objective.kind)(
-                    settings.objective
-                ),
+                objective=make_objective(settings.objective),
                 optimizer=settings.optimizer,
                 frozen=settings.freeze,
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import keras
 from rich.console import Console
 
+from tfmodels.errors import DataError
 from trainers import actions
 from trainers.catalog import implementation
 from trainers.checkpoints import CheckpointStore
@@ -17,14 +19,16 @@ from trainers.checkpoints import restore
 from trainers.configuration import flatten
 from trainers.configuration import load_experiment
 from trainers.durations import to_steps
+from trainers.evaluation import Evaluation
+from trainers.evaluation import held_out
 from trainers.experiment import Experiment
+from trainers.files import writing
 from trainers.guards import BadExamples
 from trainers.guards import FiniteUpdates
 from trainers.guards import Guard
 from trainers.guards import LossBound
 from trainers.interfaces import Placed
 from trainers.interfaces import Strategy
-from trainers.interfaces import Totals
 from trainers.interfaces import Trainable
 from trainers.loop import Action
 from trainers.loop import Loop
@@ -92,10 +96,7 @@ def evaluate(workdir: str | PathLike[str]) -> dict[str, float]:
     strategy, stages = _prepare(experiment)
     placed = strategy.build(stages[-1].task, stages[-1].end)
     load_weights(checkpoint, placed.model)
-    sums = strategy.evaluator(placed, stages[-1])
-    metrics: dict[str, float] = {}
-    for split in _held_out(stages[-1]):
-        metrics |= _named(split, stages[-1], sums(split))
+    metrics = Evaluation(strategy, placed).all(stages[-1], checkpoint.step)
     if strategy.is_chief:
         folder.write_metrics(metrics)
     return metrics
@@ -107,14 +108,6 @@ def _prepare(experiment: Experiment) -> tuple[Strategy, tuple[Stage, ...]]:
     strategy: Strategy = make(experiment.strategy, experiment.run)
     keras.utils.set_random_seed(experiment.run.seed)
     return strategy, plan_stages(experiment)
-
-
-def _held_out(stage: Stage) -> list[str]:
-    return [split for split in stage.task.splits if split != "train"]
-
-
-def _named(split: str, stage: Stage, totals: Totals) -> dict[str, float]:
-    return {f"{split}/{name}": x for name, x in stage.task.report(totals).items()}
 
 
 class _Training:
@@ -131,17 +124,21 @@ class _Training:
         self._store = CheckpointStore(
             folder.path / "checkpoints", self._run.keep_checkpoints
         )
-        folder.claim(experiment)
+        if self._strategy.is_chief:
+            folder.claim(experiment)
         self._guards = self._make_guards()
-        self._evaluators: dict[str, Callable[[str], Totals]] = {}
-        self._evaluated: dict[tuple[int, str], dict[str, float]] = {}
 
     def run(self) -> RunResult:
         """Resumes where the folder's newest intact checkpoint stands, to the end."""
         checkpoint = self._store.latest()
-        self._step = checkpoint.step if checkpoint else 0
-        self._writers = self._open_writers()
-        with stop_requests() as stop, self._show_progress() as self._progress:
+        self._step = self._saved = checkpoint.step if checkpoint else 0
+        self._check_agreement()
+        with (
+            stop_requests() as stop,
+            closing(self._open_writers()) as self._writers,
+            self._show_progress() as self._progress,
+        ):
+            self._evaluation = Evaluation(self._strategy, self._placed, self._writers)
             if checkpoint:
                 self._progress.message(f"Resuming after step {self._step}.")
             for stage in self._stages:
@@ -154,16 +151,31 @@ class _Training:
                     self._train(stage, trainable, stop)
             return self._finish()
 
+    def _check_agreement(self) -> None:
+        """Makes sure that all processes resume the same checkpoint.
+
+        Raises:
+          DataError: they see different ones.
+        """
+        steps = self._strategy.gather(self._step)
+        if len(set(steps)) > 1:
+            raise DataError(
+                "The processes found different checkpoints. Expected --workdir to be"
+                " one folder that all of them share; received the newest steps"
+                f" {', '.join(map(str, steps))} in {self._folder.path}."
+            )
+
     def _open_writers(self) -> Writers:
         if not self._strategy.is_chief:
             return Writers()
-        writers = Writers(
-            [
-                TensorBoardWriter(self._folder.tensorboard),
-                JsonlWriter(self._folder.history, self._step),
-                PictureFolder(self._folder.pictures),
-            ]
-        )
+        with writing(self._folder.path):
+            writers = Writers(
+                [
+                    TensorBoardWriter(self._folder.tensorboard),
+                    JsonlWriter(self._folder.history, self._step),
+                    PictureFolder(self._folder.pictures),
+                ]
+            )
         overview = parameter_overview(self._placed.model)
         writers.text(self._step, "parameters", overview)
         writers.hparams(flatten(self._experiment))
@@ -178,8 +190,9 @@ class _Training:
             return
 
         def save(step: int) -> None:
-            if self._strategy.is_chief:
+            if self._strategy.is_chief and step != self._saved:
                 self._store.save(trainable.state, step, stage.name)
+                self._saved = step
 
         loop = Loop(
             trainable=trainable,
@@ -187,44 +200,21 @@ class _Training:
             guards=self._guards,
             actions=self._make_actions(stage, save),
             save=save,
-            stop_requested=lambda: self._strategy.any_process(stop.received),
+            stop_requested=lambda: any(self._strategy.gather(stop.received)),
         )
         self._step = loop.run(self._step)
         save(self._step)
 
     def _finish(self) -> RunResult:
-        metrics: dict[str, float] = {}
-        for split in _held_out(self._stages[-1]):
-            metrics |= self._evaluate(self._stages[-1], self._step, split)
-        self._writers.close()
+        metrics = self._evaluation.all(self._stages[-1], self._step)
         if self._strategy.is_chief:
             self._folder.write_metrics(metrics)
-            save_curves(
-                read_scalars(self._folder.history), self._folder.pictures / "curves.png"
-            )
+            with writing(self._folder.pictures):
+                save_curves(
+                    read_scalars(self._folder.history),
+                    self._folder.pictures / "curves.png",
+                )
         return RunResult(metrics, self._step)
-
-    def _evaluate(self, stage: Stage, step: int, split: str) -> dict[str, float]:
-        """Evaluates the averaged weights, once a step; writes figures and pictures."""
-        if (step, split) in self._evaluated:
-            return self._evaluated[step, split]
-        if stage.name not in self._evaluators:
-            evaluator = self._strategy.evaluator(self._placed, stage)
-            self._evaluators[stage.name] = evaluator
-        with self._placed.average.swapped():
-            totals = self._evaluators[stage.name](split)
-            if self._strategy.is_chief:
-                self._draw(stage, step, split, totals)
-        metrics = _named(split, stage, totals)
-        self._writers.scalars(step, metrics)
-        self._evaluated = {(step, split): metrics}
-        return metrics
-
-    def _draw(self, stage: Stage, step: int, split: str, totals: Totals) -> None:
-        batch = next(iter(stage.task.dataset(split)))
-        outputs = stage.task.outputs(self._placed.model, batch, training=False)
-        for name, figure in stage.task.figures(outputs, batch, totals).items():
-            self._writers.figure(step, f"{split}/{name}", figure)
 
     def _make_guards(self) -> list[Guard]:
         search = _FLOAT16_SEARCH if self._run.precision == "mixed_float16" else 0
@@ -245,20 +235,30 @@ class _Training:
             actions.ShowProgress(run.steps_per_loop, self._progress, batch_size),
             actions.Log(run.log_every, self._writers, batch_size),
         ]
-        held_out = _held_out(stage)
-        if run.evaluate_every is not None and held_out:
+        if run.diagnostics_every is not None:
+            made.append(
+                actions.Diagnose(
+                    to_steps(run.diagnostics_every, epoch),
+                    self._writers,
+                    stage,
+                    self._placed,
+                    run.max_dead_channels,
+                )
+            )
+        splits = held_out(stage)
+        if run.evaluate_every is not None and splits:
             made.append(
                 actions.Call(
                     to_steps(run.evaluate_every, epoch),
-                    lambda step: self._evaluate(stage, step, held_out[0]),
+                    lambda step: self._evaluation(stage, step, splits[0]),
                 )
             )
-        if self._strategy.is_chief:
-            made += self._chief_actions(stage, epoch)
+        for action in self._chief_actions(stage, epoch):
+            made.append(action if self._strategy.is_chief else actions.Muted(action))
         return [*made, actions.Call(to_steps(run.checkpoint_every, epoch), save)]
 
     def _chief_actions(self, stage: Stage, epoch: int) -> list[Action]:
-        """Actions that only look: other processes need not take part in them."""
+        """Actions that only look: other processes do not take part in them."""
         run = self._run
         made: list[Action] = []
         if run.images_every is not None:
@@ -268,7 +268,9 @@ class _Training:
             interval = to_steps(run.histograms_every, epoch)
             made.append(actions.DrawHistograms(interval, self._writers, self._placed))
         if run.profile is not None:
-            made.append(actions.Profile(run.profile, self._folder.tensorboard))
+            made.append(
+                actions.Profile(run.profile, self._folder.tensorboard, stage.end)
+            )
         return made
 
 

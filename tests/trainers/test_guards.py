@@ -9,13 +9,16 @@ from tfmodels.errors import Diverged
 from trainers.guards import BadExamples
 from trainers.guards import FiniteUpdates
 from trainers.guards import LossBound
+from trainers.guards import check_alive
 from trainers.interfaces import Summary
 
 
 def summary(
     steps: int = 10, skipped: int = 0, **totals: tuple[float, float]
 ) -> Summary:
-    return Summary(steps, totals, skipped, learning_rate=0.1, gradient_norm=1.0)
+    return Summary(
+        steps, totals, skipped, learning_rate=0.1, seconds=1.0, gradient_norm=1.0
+    )
 
 
 def test_one_update_that_is_not_finite_stops_by_default() -> None:
@@ -48,6 +51,16 @@ def test_loss_bound(loss: float) -> None:
 
 def test_loss_bound_leaves_what_is_not_finite_to_its_own_guard() -> None:
     LossBound(5.0)(1, summary(loss=(math.inf, 8.0)))
+
+
+def test_dead_channels_have_a_bound() -> None:
+    check_alive(30, {"dead_channels": 0.99, "other": 5.0}, 0.99)
+    check_alive(30, {"dead_channels": 1.0}, 1.0)
+    check_alive(30, {}, 0.01)
+    with pytest.raises(
+        Diverged, match=r"99\.50%.*step 30\. .*99\.00% \(run\.max_dead_channels\)"
+    ):
+        check_alive(30, {"dead_channels": 0.995}, 0.99)
 
 
 def test_bad_examples_have_a_budget() -> None:

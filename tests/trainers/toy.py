@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib.figure import Figure
 
 from trainers.data.stream import Stream
 from trainers.interfaces import Shard
@@ -75,6 +76,22 @@ class ToyTask:
         )
         weight = batch["weight"]
         return {"top1": (tf.reduce_sum(hits * weight), tf.reduce_sum(weight))}
+
+    def samples(self, batch: dict[str, Any]) -> dict[str, Figure]:
+        """A drawing titled with the sum of the features."""
+        figure = Figure()
+        figure.suptitle(str(float(tf.reduce_sum(batch["features"]))))
+        return {"features": figure}
+
+    def diagnostics(
+        self, model: keras.Model, batch: dict[str, Any]
+    ) -> dict[str, float]:
+        """The share of the classes without any weight, as dead channels."""
+        kernel = model.get_layer("head").kernel.numpy()
+        return {
+            "dead_channels": float(np.mean(np.all(kernel == 0, axis=0))),
+            "mean_feature": float(tf.reduce_mean(batch["features"])),
+        }
 
 
 def toy_stage(task: ToyTask, **optimizer: Any) -> Stage:

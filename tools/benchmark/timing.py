@@ -1,10 +1,13 @@
 """Interleaved timing: rivals take turns, so that noise strikes all alike."""
 
+import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
 from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 
@@ -28,13 +31,18 @@ def rates(rivals: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, f
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    import os
-    from importlib.metadata import version
-
     return {
         "cpus": len(os.sched_getaffinity(0)),
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "python": platform.python_version(),
         "tensorflow": version("tensorflow"),
         "keras": version("keras"),
     }
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it, else its architecture."""
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()

@@ -6,6 +6,7 @@ from typing import Any
 
 from tools.benchmark.timing import machine
 from tools.benchmark.timing import rates
+from tools.quiet import load_tensorflow
 
 if TYPE_CHECKING:
     import keras
@@ -22,6 +23,7 @@ def training_loop(config: str = "googlenet/tiny", rounds: int = 7) -> dict[str, 
     Every rival has its own copy of the model, the same optimizer, loss and input
     pipeline. Ours also computes metrics, averages weights and guards every update.
     """
+    load_tensorflow()
     from trainers.configuration import load_experiment
 
     experiment = load_experiment(config)

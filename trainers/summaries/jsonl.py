@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trainers.files import write_atomically
 from trainers.summaries.writer import Writer
 
 NOT_SCALARS = ("step", "time")
@@ -20,8 +20,9 @@ class JsonlWriter(Writer):
     """Appends ``{"step": ..., "time": ..., name: value, ...}`` per call of `scalars`.
 
     Lines left by a run that went further than the checkpoint it resumes from are
-    removed, so that no step is reported by two lives of the same run. Every line is
-    flushed at once. A value that is not finite becomes null, which JSON can hold.
+    removed, and values that the file already has for that checkpoint's step are left
+    out, so that no step is reported by two lives of the same run. Every line is there
+    for readers at once. A value that is not finite becomes null, which JSON can hold.
 
     Args:
       path: the file, made with its folder if there is none.
@@ -33,22 +34,22 @@ class JsonlWriter(Writer):
         self, path: Path, resume_step: int, clock: Callable[[], float] = time.time
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            _keep_until(path, resume_step)
+        self._path = path
+        self._resume_step = resume_step
+        self._reported = _keep_until(path, resume_step) if path.exists() else set()
         self._clock = clock
-        self._file = path.open("a", encoding="utf-8")
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Appends one line."""
+        """Appends one line; none if all of it has been reported."""
+        if step == self._resume_step:
+            values = {n: v for n, v in values.items() if n not in self._reported}
+            if not values:
+                return
         line: dict[str, float | None] = {"step": step, "time": round(self._clock(), 3)}
         for name, value in values.items():
             line[name] = float(value) if math.isfinite(value) else None
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def read_scalars(path: Path) -> dict[str, list[tuple[int, float]]]:
@@ -77,8 +78,8 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 continue
 
 
-def _keep_until(path: Path, step: int) -> None:
-    kept = [json.dumps(line) + "\n" for line in _lines(path) if line["step"] <= step]
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    os.replace(temporary, path)
+def _keep_until(path: Path, step: int) -> set[str]:
+    """Removes the lines after a step; returns the names reported at that step."""
+    kept = [line for line in _lines(path) if line["step"] <= step]
+    write_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
+    return {name for line in kept if line["step"] == step for name in line}

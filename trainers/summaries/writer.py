@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from typing import Any
+
+from trainers.files import writing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,42 +41,43 @@ class Writer:
 
 
 class Writers(Writer):
-    """Passes everything on to several writers, or to none where nothing is kept."""
+    """Passes everything on to several writers, or to none where nothing is kept.
+
+    Every method raises a `DataError` when a writer has no room to write.
+    """
 
     def __init__(self, writers: Sequence[Writer] = ()) -> None:
         self.writers = tuple(writers)
 
+    def _pass_on(self, kind: str, *arguments: Any) -> None:
+        for writer in self.writers:
+            with writing("the logs of the run"):
+                getattr(writer, kind)(*arguments)
+
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Passes numbers on."""
-        for writer in self.writers:
-            writer.scalars(step, values)
+        self._pass_on("scalars", step, values)
 
     def images(self, step: int, name: str, images: "np.ndarray") -> None:
         """Passes images on."""
-        for writer in self.writers:
-            writer.images(step, name, images)
+        self._pass_on("images", step, name, images)
 
     def figure(self, step: int, name: str, figure: "Figure") -> None:
         """Passes a drawing on."""
-        for writer in self.writers:
-            writer.figure(step, name, figure)
+        self._pass_on("figure", step, name, figure)
 
     def histograms(self, step: int, values: Mapping[str, "np.ndarray"]) -> None:
         """Passes distributions on."""
-        for writer in self.writers:
-            writer.histograms(step, values)
+        self._pass_on("histograms", step, values)
 
     def text(self, step: int, name: str, text: str) -> None:
         """Passes text on."""
-        for writer in self.writers:
-            writer.text(step, name, text)
+        self._pass_on("text", step, name, text)
 
     def hparams(self, values: Mapping[str, object]) -> None:
         """Passes settings on."""
-        for writer in self.writers:
-            writer.hparams(values)
+        self._pass_on("hparams", values)
 
     def close(self) -> None:
         """Closes all of them."""
-        for writer in self.writers:
-            writer.close()
+        self._pass_on("close")

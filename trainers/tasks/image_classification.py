@@ -1,5 +1,6 @@
 """Image classification: one label for each image."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmodels import catalog
+from tfmodels.classification.health import health
 from tfmodels.classification.pixels import normalize_pixels
 from tfmodels.errors import ConfigError
 from tfmodels.metrics.classification import confusion_matrix
@@ -27,6 +29,8 @@ from trainers.tasks.config import ImageClassificationConfig
 from trainers.totals import means
 
 _MAX_PICTURES = 36
+# The batch of many replicas would not fit into the memory of the one that is examined.
+_MAX_EXAMINED = 64
 
 
 class Prediction(NamedTuple):
@@ -39,6 +43,10 @@ class Prediction(NamedTuple):
     def label(self) -> str:
         """The most probable class."""
         return self.labels[0]
+
+    def __str__(self) -> str:
+        best = zip(self.labels[:3], self.probabilities, strict=False)
+        return ", ".join(f"{label} ({share:.1%})" for label, share in best)
 
 
 class ImageClassification:
@@ -65,6 +73,7 @@ class ImageClassification:
         self._data = data
         self._run = run
         self._sources = {"train": open_source(data, "train")}
+        self._health = functools.cache(health)
         self.labels: tuple[str, ...] = self._sources["train"].labels
         self.splits: tuple[str, ...] = ("train", *data.held_out_splits())
         self.batch_size: int = data.batch_size
@@ -146,6 +155,12 @@ class ImageClassification:
         labels = self._names(batch["label"][shown])
         images = figures.labelled_images(_pixels(batch)[shown], labels, labels)
         return {"images": images}
+
+    def diagnostics(self, model: keras.Model, batch: Batch) -> dict[str, float]:
+        """See `tfmodels.classification.health.health`; of at most 64 images."""
+        images = self.inputs({"image": batch["image"][:_MAX_EXAMINED]})
+        found = self._health(model)(images)
+        return {name: float(value) for name, value in found.items()}
 
     def _names(self, classes: Any) -> list[str]:
         return [self.labels[number] for number in np.asarray(classes)]

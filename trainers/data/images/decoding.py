@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfmodels.errors import DataError
 from trainers.data.images.resizing import fit
+from trainers.files import describe
 
 
 def decode(encoded: tf.Tensor, num_channels: int) -> tf.Tensor:
@@ -115,9 +116,3 @@ def decode_file(
             f" WebP file. Received: {describe(error)}."
         ) from None
     return fit(image, input_shape, crop_fraction)
-
-
-def describe(error: tf.errors.OpError) -> str:
-    """What TensorFlow says went wrong, without the names of its operations."""
-    text = str(error.message).splitlines()[0]
-    return text.split("}} ")[-1].split(" [Op:")[0].rstrip(" .")

@@ -1,5 +1,6 @@
 """From a configuration to a tf.distribute strategy: which devices hold a replica."""
 
+import json
 import os
 
 import tensorflow as tf
@@ -20,7 +21,7 @@ def make_distribution(config: DataParallelConfig) -> tf.distribute.Strategy:
     if config.devices == "tpu":
         return _tpu(config)
     if config.multi_worker:
-        return _multi_worker()
+        return _multi_worker(config)
     gpus = tf.config.list_logical_devices("GPU") if config.devices != "cpu" else []
     if config.devices == "gpu" or gpus:
         names = _take(gpus, config.replicas, "GPU")
@@ -63,13 +64,20 @@ def _cpus(count: int) -> list[str]:
     return _take(tf.config.list_logical_devices("CPU"), count, "CPU")
 
 
-def _multi_worker() -> tf.distribute.Strategy:
-    if not os.environ.get("TF_CONFIG"):
+def _multi_worker(config: DataParallelConfig) -> tf.distribute.Strategy:
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        cluster, task = (json.loads(text)[key] for key in ("cluster", "task"))
+        cluster[task["type"]][task["index"]]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
         raise ConfigError(
             "strategy.multi_worker: the cluster is unknown. Expected the environment"
-            " variable TF_CONFIG with 'cluster' and 'task'; received none. Set it in"
-            " every process, or set strategy.multi_worker to false."
-        )
+            " variable TF_CONFIG with a 'cluster', and this process's 'task' in it;"
+            f" received {text[:80]!r} ({error!r}). Set it in every process, or set"
+            " strategy.multi_worker to false."
+        ) from None
+    if config.devices == "cpu":
+        tf.config.set_visible_devices([], "GPU")
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 

@@ -49,8 +49,10 @@ class DataParallel:
 
     @property
     def _process_index(self) -> int:
-        resolver = self._distribution.cluster_resolver
-        return int(resolver.task_id or 0) if self._config.multi_worker else 0
+        if not self._config.multi_worker:
+            return 0
+        # Not the number of its task: a job "chief" has a number 0 besides worker 0.
+        return int(self._distribution.extended._id_in_cluster)
 
     def build(self, task: Task, num_steps: int) -> Placed:
         """Builds the task's model and its averages, mirrored on every device.
@@ -149,9 +151,13 @@ class DataParallel:
     def _first(self, value: Any) -> tf.Tensor:
         return self._distribution.experimental_local_results(value)[0]
 
-    def any_process(self, flag: bool) -> bool:
-        """Whether any of the processes passes a true flag; all of them must ask."""
+    def gather(self, number: int) -> list[int]:
+        """The numbers that all processes pass; each of them must call this."""
         if self._num_processes == 1:
-            return flag
-        votes = self._distribution.run(lambda: tf.constant(float(flag)))
-        return bool(self._distribution.reduce("SUM", votes, axis=None) > 0)
+            return [number]
+        return [int(each) for each in self._gather(tf.constant([int(number)]))]
+
+    @tf.function(autograph=False)
+    def _gather(self, number: tf.Tensor) -> tf.Tensor:
+        numbers = self._distribution.run(tf.identity, args=(number,))
+        return self._distribution.gather(numbers, axis=0)

@@ -1,6 +1,7 @@
 """The data-parallel step: gradients, one all-reduce, normalisation, guarded update."""
 
 import re
+import time
 from typing import Any
 
 import keras
@@ -73,6 +74,7 @@ class DataParallelTrainable:
 
     def run(self, num_steps: int) -> Summary:
         """Trains `num_steps` optimizer steps in one compiled loop."""
+        started = time.perf_counter()
         result = self._chunk(self._iterator, tf.constant(num_steps))
         totals = tf.nest.map_structure(
             lambda value: np.float64(value.numpy()), result["totals"]
@@ -82,6 +84,7 @@ class DataParallelTrainable:
             totals=totals,
             skipped=int(result["skipped"]),
             learning_rate=float(self._optimizer.learning_rate),
+            seconds=time.perf_counter() - started,
             gradient_norm=float(result["gradient_norm"]),
         )
 

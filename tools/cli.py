@@ -12,6 +12,7 @@ from tools import config
 from tools import data
 from tools.benchmark.command import benchmark_command
 from tools.demo import demo_command
+from tools.describe import describe_command
 from tools.doctor import doctor_command
 from tools.evaluate import evaluate_command
 from tools.export import export_command
@@ -47,6 +48,7 @@ app.command("evaluate")(_with_tensorflow(evaluate_command))
 app.command("predict")(_with_tensorflow(predict_command))
 app.command("export")(_with_tensorflow(export_command))
 app.command("verify")(_with_tensorflow(verify_command))
+app.command("describe")(_with_tensorflow(describe_command))
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 app.command("benchmark")(benchmark_command)

@@ -54,7 +54,7 @@ def verification_table(verification: "Verification") -> "Table":
             check.kind,
             f"{check.num_bytes:,}",
             errors,
-            f"{check.bound:.0e}",
+            "" if check.kind == "keras" else f"{check.bound:g}",
             f"{check.agreement:.2%}",
             f"{check.metrics[accuracy]:.4f}",
         )

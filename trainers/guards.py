@@ -38,8 +38,8 @@ class FiniteUpdates:
                 f" updates up to step {step}. Expected at most {self._allowed} in a row"
                 " (run.max_skipped_updates). None of them was applied, and the"
                 " last checkpoint is kept. Lower optimizer.learning_rate or set"
-                " optimizer.clip_global_norm and train in another --workdir; or mend the"
-                " data and run the same command again to resume."
+                " optimizer.clip_global_norm and train in another --workdir; or mend"
+                " the data and run the same command again to resume."
             )
 
 
@@ -61,8 +61,8 @@ class LossBound:
             raise Diverged(
                 f"The loss was {total / weight:.4g} at step {step}. Expected at most"
                 f" {self._bound:.4g} (run.loss_bound). Lower optimizer.learning_rate or"
-                " raise the bound, and train in another --workdir. The last checkpoint is"
-                " kept."
+                " raise the bound, and train in another --workdir. The last checkpoint"
+                " is kept."
             )
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from trainers.interfaces import Placed
+
 
 def named_variables(
     prefix: str,
@@ -31,3 +33,13 @@ def named_variables(
             )
         named[name] = variable.value
     return named
+
+
+def placed_variables(placed: Placed) -> dict[str, Any]:
+    """The variables of a model and of its averages: what outlives a training stage."""
+    model = placed.model
+    averages = placed.average.state
+    return {
+        **named_variables("model", model.variables, model.weights),
+        **{f"average/{path}": variable for path, variable in averages.items()},
+    }

@@ -14,6 +14,7 @@ from rich.console import Console
 from tfmodels.errors import DataError
 from trainers import actions
 from trainers.catalog import implementation
+from trainers.checkpoints import Checkpoint
 from trainers.checkpoints import CheckpointStore
 from trainers.checkpoints import restore
 from trainers.configuration import flatten
@@ -35,10 +36,10 @@ from trainers.loop import Loop
 from trainers.preemption import StopRequest
 from trainers.preemption import stop_requests
 from trainers.runs import RunFolder
-from trainers.runs import load_weights
 from trainers.runs import newest
 from trainers.stages import Stage
 from trainers.stages import plan_stages
+from trainers.state import placed_variables
 from trainers.summaries.figures import save_curves
 from trainers.summaries.jsonl import JsonlWriter
 from trainers.summaries.jsonl import read_scalars
@@ -95,7 +96,7 @@ def evaluate(workdir: str | PathLike[str]) -> dict[str, float]:
     checkpoint = newest(folder)
     strategy, stages = _prepare(experiment)
     placed = strategy.build(stages[-1].task, stages[-1].end)
-    load_weights(checkpoint, placed.model)
+    restore(checkpoint, placed_variables(placed))
     metrics = Evaluation(strategy, placed).all(stages[-1], checkpoint.step)
     if strategy.is_chief:
         folder.write_metrics(metrics)
@@ -146,7 +147,7 @@ class _Training:
                 if self._step < stage.end or stage is self._stages[-1]:
                     trainable = self._strategy.prepare(self._placed, stage, self._step)
                     if checkpoint:
-                        restore(checkpoint, _wanted(trainable, checkpoint.stage, stage))
+                        restore(checkpoint, self._resumed(checkpoint, trainable, stage))
                         checkpoint = None
                     self._train(stage, trainable, stop)
             return self._finish()
@@ -164,6 +165,14 @@ class _Training:
                 " one folder that all of them share; received the newest steps"
                 f" {', '.join(map(str, steps))} in {self._folder.path}."
             )
+
+    def _resumed(
+        self, checkpoint: Checkpoint, trainable: Trainable, stage: Stage
+    ) -> dict[str, Any]:
+        """What to restore: at the start of a stage, not the former one's optimizer."""
+        if checkpoint.stage == stage.name:
+            return trainable.state
+        return placed_variables(self._placed)
 
     def _open_writers(self) -> Writers:
         if not self._strategy.is_chief:
@@ -272,14 +281,3 @@ class _Training:
                 actions.Profile(run.profile, self._folder.tensorboard, stage.end)
             )
         return made
-
-
-def _wanted(trainable: Trainable, saved: str, stage: Stage) -> dict[str, Any]:
-    """What to restore: at the start of a stage, not the optimizer of the one before."""
-    if saved == stage.name:
-        return trainable.state
-    return {
-        name: variable
-        for name, variable in trainable.state.items()
-        if name.startswith(("model/", "average/"))
-    }

@@ -20,8 +20,7 @@ from trainers.strategies.data_parallel.devices import make_distribution
 from trainers.strategies.data_parallel.trainable import DataParallelTrainable
 from trainers.totals import add_totals
 
-# Below this many examples, one replica's batch statistics are too noisy to stand alone
-# (GoogLeNet specification, section 4).
+# Below this many examples, one replica's batch statistics are too noisy to stand alone.
 _SMALL_BATCH = 32
 
 

@@ -21,6 +21,7 @@ from trainers.optimizers.gradients import clip_by_global_norm
 from trainers.optimizers.loss_scale import LossScale
 from trainers.stages import Stage
 from trainers.state import named_variables
+from trainers.state import placed_variables
 
 
 class DataParallelTrainable:
@@ -58,8 +59,7 @@ class DataParallelTrainable:
             self._optimizer.build(self._variables)
             self._scale = LossScale(run.precision, run.loss_scale)
         self.state = {
-            **named_variables("model", placed.model.variables, placed.model.weights),
-            **{f"average/{path}": v for path, v in placed.average.state.items()},
+            **placed_variables(placed),
             **named_variables("optimizer", self._optimizer.variables),
             **self._scale.state,
         }

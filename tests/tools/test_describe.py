@@ -1,0 +1,43 @@
+"""`tfmodels describe` tells apart what the public confuses."""
+
+from tools.describe import subnetworks
+
+SMALL = [
+    "input_shape=[75, 75, 3]",
+    "num_classes=10",
+    "width_multiplier=0.125",
+    "auxiliary_head=null",
+]
+
+
+def test_released_and_published_inception_resnet_v2_differ_as_documented() -> None:
+    released = subnetworks("inception_resnet_v2", SMALL)
+    paper = subnetworks("inception_resnet_v2", [*SMALL, "wiring=paper"])
+    counts = [
+        [
+            sum(name[0] == block and name[1:].isdigit() for name in parts)
+            for block in "abc"
+        ]
+        for parts in (released, paper)
+    ]
+    assert counts == [[10, 20, 10], [5, 10, 5]]
+    assert "mixed" in released
+    assert "mixed" not in paper
+    assert "conv6" in released  # the 1x1 convolution before the pool
+    assert "conv6" not in paper
+    assert released["reduction_a"].shape != paper["reduction_a"].shape
+
+
+def test_parts_add_up_to_the_model() -> None:
+    import tfmodels
+
+    parts = subnetworks("inception_v4", SMALL)
+    model = tfmodels.build(
+        "inception_v4",
+        input_shape=[75, 75, 3],
+        num_classes=10,
+        width_multiplier=0.125,
+        auxiliary_head=None,
+    )
+    assert sum(part.weights for part in parts.values()) == model.count_params()
+    assert parts["logits"].shape == "10"

@@ -32,21 +32,7 @@ SAVED_MODEL = "saved_model"
 def write_artefact(
     workdir: str | PathLike[str], preset: str, output: str | PathLike[str]
 ) -> Path:
-    """Exports a run; the folder appears only once everything in it is complete.
-
-    Args:
-      workdir: folder of a trained run.
-      preset: a name of `export.presets.PRESETS`.
-      output: the artefact's folder; must not exist, or be empty.
-
-    Returns:
-      The path of the artefact.
-
-    Raises:
-      ConfigError: there is no such preset, or `output` is in use.
-      DataError: the run cannot be read, or the artefact cannot be written.
-      CheckFailed: the model cannot take the preset's form.
-    """
+    """See `export.export`; the folder appears only once it is complete."""
     write = find_writer(find_preset(preset))
     _refuse_occupied(Path(output))
     run = load_run(workdir)

@@ -13,11 +13,11 @@ from trainers.guards import check_alive
 from trainers.interfaces import Batch
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard
+from trainers.interfaces import Stage
 from trainers.interfaces import Summary
 from trainers.interfaces import Totals
 from trainers.loop import Action
 from trainers.loop import every
-from trainers.stages import Stage
 from trainers.summaries.progress import Progress
 from trainers.summaries.writer import Writer
 from trainers.totals import add_totals

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from trainers.interfaces import Placed
+from trainers.interfaces import Stage
 from trainers.interfaces import Strategy
 from trainers.interfaces import Totals
-from trainers.stages import Stage
 from trainers.summaries.writer import Writers
 
 

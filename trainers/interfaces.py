@@ -12,11 +12,12 @@ from typing import Any
 from typing import NamedTuple
 from typing import Protocol
 
+from trainers.optimizers.config import AnyOptimizer
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from trainers.stages import Stage
 
 Batch = dict[str, Any]
 """Named tensors with the example axis first."""
@@ -124,6 +125,27 @@ class Objective(Protocol):
         return self.loss(outputs, batch), outputs
 
 
+@dataclass(frozen=True)
+class Stage:
+    """One resolved entry of a run's plan."""
+
+    name: str
+    start: int
+    """Step of the run at which the stage begins."""
+    steps: int
+    """Optimizer steps the stage lasts."""
+    task: Task
+    objective: Objective
+    optimizer: AnyOptimizer
+    frozen: tuple[str, ...]
+    """Regular expressions of the variable paths that this stage does not train."""
+
+    @property
+    def end(self) -> int:
+        """Step of the run at which the stage is over."""
+        return self.start + self.steps
+
+
 class Summary(NamedTuple):
     """What happened in a number of steps, already reduced over replicas."""
 
@@ -181,10 +203,10 @@ class Strategy(Protocol):
     def build(self, task: Task, num_steps: int) -> Placed:
         """Builds the task's model; `num_steps` is the whole run, for tail averages."""
 
-    def prepare(self, placed: Placed, stage: "Stage", start: int) -> Trainable:
+    def prepare(self, placed: Placed, stage: Stage, start: int) -> Trainable:
         """Makes the model trainable by a stage, from step `start` of the run on."""
 
-    def evaluator(self, placed: Placed, stage: "Stage") -> Callable[[str], Totals]:
+    def evaluator(self, placed: Placed, stage: Stage) -> Callable[[str], Totals]:
         """A function that sums a stage's metrics and loss over a split."""
 
     def gather(self, number: int) -> list[int]:

@@ -13,9 +13,9 @@ from typing import Protocol
 
 from tfmodels.errors import Preempted
 from trainers.guards import Guard
+from trainers.interfaces import Stage
 from trainers.interfaces import Summary
 from trainers.interfaces import Trainable
-from trainers.stages import Stage
 
 
 class Action(Protocol):

@@ -1,35 +1,11 @@
-"""A training stage: the task, objective and optimizer in force between two steps."""
-
-from dataclasses import dataclass
+"""From an experiment to the stages of its training, with their data opened."""
 
 from trainers.catalog import implementation
 from trainers.durations import to_steps
 from trainers.experiment import AnyData
 from trainers.experiment import Experiment
-from trainers.interfaces import Objective
+from trainers.interfaces import Stage
 from trainers.interfaces import Task
-from trainers.optimizers.config import AnyOptimizer
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One resolved entry of a run's plan."""
-
-    name: str
-    start: int
-    """Step of the run at which the stage begins."""
-    steps: int
-    """Optimizer steps the stage lasts."""
-    task: Task
-    objective: Objective
-    optimizer: AnyOptimizer
-    frozen: tuple[str, ...]
-    """Regular expressions of the variable paths that this stage does not train."""
-
-    @property
-    def end(self) -> int:
-        """Step of the run at which the stage is over."""
-        return self.start + self.steps
 
 
 def open_task(experiment: Experiment, data: AnyData) -> Task:

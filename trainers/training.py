@@ -29,6 +29,7 @@ from trainers.guards import FiniteUpdates
 from trainers.guards import Guard
 from trainers.guards import LossBound
 from trainers.interfaces import Placed
+from trainers.interfaces import Stage
 from trainers.interfaces import Strategy
 from trainers.interfaces import Trainable
 from trainers.loop import Action
@@ -37,7 +38,6 @@ from trainers.preemption import StopRequest
 from trainers.preemption import stop_requests
 from trainers.runs import RunFolder
 from trainers.runs import newest
-from trainers.stages import Stage
 from trainers.stages import plan_stages
 from trainers.state import placed_variables
 from trainers.summaries.figures import save_curves

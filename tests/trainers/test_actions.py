@@ -15,11 +15,11 @@ from trainers import actions
 from trainers.experiment import ProfileConfig
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard
+from trainers.interfaces import Stage
 from trainers.interfaces import Summary
 from trainers.loop import Action
 from trainers.optimizers.averages import build_average
 from trainers.optimizers.config import NoAverage
-from trainers.stages import Stage
 from trainers.summaries.writer import Writer
 
 

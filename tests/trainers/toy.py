@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from trainers.data.stream import Stream
 from trainers.interfaces import Shard
+from trainers.interfaces import Stage
 from trainers.objectives.config import CrossEntropyConfig
 from trainers.objectives.cross_entropy import CrossEntropy
 from trainers.optimizers.config import MomentumSGD
-from trainers.stages import Stage
 
 NUM_EXAMPLES = 22
 

@@ -11,7 +11,7 @@ from tools.quiet import load_tensorflow
 if TYPE_CHECKING:
     import keras
 
-    from trainers.stages import Stage
+    from trainers.interfaces import Stage
 
 # Long enough that what `fit` sets up anew at each call does not count against it.
 _EPOCHS = 3

@@ -13,8 +13,8 @@ from trainers.configuration import read_yaml
 from trainers.data.images import arrays
 from trainers.experiment import Experiment
 from trainers.interfaces import Placed
+from trainers.interfaces import Stage
 from trainers.interfaces import Summary
-from trainers.stages import Stage
 from trainers.stages import plan_stages
 from trainers.strategies.data_parallel.strategy import DataParallel
 from trainers.totals import means

@@ -11,10 +11,10 @@ from tfmodels.errors import ConfigError
 from trainers.experiment import RunConfig
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard
+from trainers.interfaces import Stage
 from trainers.interfaces import Task
 from trainers.interfaces import Totals
 from trainers.optimizers.averages import build_average
-from trainers.stages import Stage
 from trainers.strategies.config import DataParallelConfig
 from trainers.strategies.data_parallel.devices import make_distribution
 from trainers.strategies.data_parallel.trainable import DataParallelTrainable

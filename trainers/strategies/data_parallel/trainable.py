@@ -12,6 +12,7 @@ from tfmodels.errors import ConfigError
 from trainers.experiment import RunConfig
 from trainers.interfaces import Batch
 from trainers.interfaces import Placed
+from trainers.interfaces import Stage
 from trainers.interfaces import Summary
 from trainers.interfaces import Totals
 from trainers.optimizers.factory import build_optimizer
@@ -19,7 +20,6 @@ from trainers.optimizers.gradients import add_l2
 from trainers.optimizers.gradients import apply_gradients
 from trainers.optimizers.gradients import clip_by_global_norm
 from trainers.optimizers.loss_scale import LossScale
-from trainers.stages import Stage
 from trainers.state import named_variables
 from trainers.state import placed_variables
 

@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import keras
 from rich.console import Console
@@ -31,7 +30,6 @@ from trainers.guards import LossBound
 from trainers.interfaces import Placed
 from trainers.interfaces import Stage
 from trainers.interfaces import Strategy
-from trainers.interfaces import Trainable
 from trainers.loop import Action
 from trainers.loop import Loop
 from trainers.preemption import StopRequest
@@ -125,40 +123,34 @@ class _Training:
         self._store = CheckpointStore(
             folder.path / "checkpoints", self._run.keep_checkpoints
         )
+        self._step = self._saved = self._prepare_next(self._store.latest())
         if self._strategy.is_chief:
             folder.claim(experiment)
         self._guards = self._make_guards()
 
-    def run(self) -> RunResult:
-        """Resumes where the folder's newest intact checkpoint stands, to the end."""
-        checkpoint = self._store.latest()
-        self._step = self._saved = checkpoint.step if checkpoint else 0
-        self._check_agreement()
-        with (
-            stop_requests() as stop,
-            closing(self._open_writers()) as self._writers,
-            self._show_progress() as self._progress,
-        ):
-            self._evaluation = Evaluation(self._strategy, self._placed, self._writers)
-            if checkpoint:
-                self._progress.message(f"Resuming after step {self._step}.")
-            for stage in self._stages:
-                # The last stage is prepared even when it is over, to load its weights.
-                if self._step < stage.end or stage is self._stages[-1]:
-                    trainable = self._strategy.prepare(self._placed, stage, self._step)
-                    if checkpoint:
-                        restore(checkpoint, self._resumed(checkpoint, trainable, stage))
-                        checkpoint = None
-                    self._train(stage, trainable, stop)
-            return self._finish()
+    def _prepare_next(self, checkpoint: Checkpoint | None) -> int:
+        """Prepares the stage to go on with, from a checkpoint or anew; its step.
 
-    def _check_agreement(self) -> None:
+        The last stage is prepared even when it is over, to load its weights.
+        """
+        step = checkpoint.step if checkpoint else 0
+        self._check_agreement(step)
+        self._to_do = [s for s in self._stages if step < s.end] or [self._stages[-1]]
+        self._trainable = self._strategy.prepare(self._placed, self._to_do[0], step)
+        if checkpoint:
+            # At the start of a stage, not the optimizer of the stage before.
+            same = checkpoint.stage == self._to_do[0].name
+            state = self._trainable.state if same else placed_variables(self._placed)
+            restore(checkpoint, state)
+        return step
+
+    def _check_agreement(self, step: int) -> None:
         """Makes sure that all processes resume the same checkpoint.
 
         Raises:
           DataError: they see different ones.
         """
-        steps = self._strategy.gather(self._step)
+        steps = self._strategy.gather(step)
         if len(set(steps)) > 1:
             raise DataError(
                 "The processes found different checkpoints. Expected --workdir to be"
@@ -166,13 +158,23 @@ class _Training:
                 f" {', '.join(map(str, steps))} in {self._folder.path}."
             )
 
-    def _resumed(
-        self, checkpoint: Checkpoint, trainable: Trainable, stage: Stage
-    ) -> dict[str, Any]:
-        """What to restore: at the start of a stage, not the former one's optimizer."""
-        if checkpoint.stage == stage.name:
-            return trainable.state
-        return placed_variables(self._placed)
+    def run(self) -> RunResult:
+        """Trains what is left of the stages, and evaluates."""
+        with (
+            stop_requests() as stop,
+            closing(self._open_writers()) as self._writers,
+            self._show_progress() as self._progress,
+        ):
+            self._evaluation = Evaluation(self._strategy, self._placed, self._writers)
+            if self._step:
+                self._progress.message(f"Resuming after step {self._step}.")
+            for stage in self._to_do:
+                if stage is not self._to_do[0]:
+                    self._trainable = self._strategy.prepare(
+                        self._placed, stage, self._step
+                    )
+                self._train(stage, stop)
+            return self._finish()
 
     def _open_writers(self) -> Writers:
         if not self._strategy.is_chief:
@@ -194,17 +196,17 @@ class _Training:
         console = Console(stderr=True, quiet=not self._strategy.is_chief)
         return Progress(console, self._step, self._stages[-1].end)
 
-    def _train(self, stage: Stage, trainable: Trainable, stop: StopRequest) -> None:
+    def _train(self, stage: Stage, stop: StopRequest) -> None:
         if self._step >= stage.end:
             return
 
         def save(step: int) -> None:
             if self._strategy.is_chief and step != self._saved:
-                self._store.save(trainable.state, step, stage.name)
+                self._store.save(self._trainable.state, step, stage.name)
                 self._saved = step
 
         loop = Loop(
-            trainable=trainable,
+            trainable=self._trainable,
             stage=stage,
             guards=self._guards,
             actions=self._make_actions(stage, save),

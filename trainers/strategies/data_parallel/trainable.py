@@ -70,6 +70,10 @@ class DataParallelTrainable:
         )
         self._iterator = iter(batches)
         self._step = tf.function(self._distributed_step, autograph=False)
+        # Tracing one step tells what it returns, so that the loop can start from zeros.
+        self._outcome = self._step.get_concrete_function(
+            self._iterator.element_spec
+        ).structured_outputs
         self._chunk = tf.function(self._many_steps)
 
     def run(self, num_steps: int) -> Summary:
@@ -94,12 +98,8 @@ class DataParallelTrainable:
         return int(self._step.experimental_get_tracing_count())
 
     def _many_steps(self, iterator: Any, num_steps: tf.Tensor) -> dict[str, Any]:
-        # Tracing one step tells what it returns, so that the loop can start from zeros.
-        structure = self._step.get_concrete_function(
-            iterator.element_spec
-        ).structured_outputs
         result = tf.nest.map_structure(
-            lambda value: tf.zeros(value.shape, value.dtype), structure
+            lambda value: tf.zeros(value.shape, value.dtype), self._outcome
         )
         for _ in tf.range(num_steps):
             outcome = self._step(next(iterator))

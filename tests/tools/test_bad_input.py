@@ -1,0 +1,254 @@
+"""Bad input: a sentence with the key to change, the documented code, nothing lost."""
+
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.tools.conftest import Command
+from tests.trainers.small import SMALL
+from tests.trainers.small import last_state
+
+
+def write(folder: Path, *changes: tuple[str, str]) -> Path:
+    text = SMALL
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "bad.yaml"
+    path.write_text(text)
+    return path
+
+
+CONFIG_ERRORS = {
+    "unknown key": (("momentum: 0.9\ns", "momentun: 0.9\ns"), "optimizer.momentun"),
+    "wrong type": (("steps: 60", 'steps: "many"'), "run.steps"),
+    "bool for a number": (
+        ("num_classes: 10", "num_classes: true"),
+        "model.num_classes",
+    ),
+    "out of range": (("decay: 0.9}", "decay: 1.5}"), "run.average.decay"),
+    "duplicate key": (("  steps: 60\n", "  steps: 60\n  steps: 61\n"), "line"),
+    "unknown kind": (("kind: cross_entropy", "kind: cross_entrophy"), "objective"),
+    "unknown head": (("aux1_logits: 0.3", "aux7_logits: 0.3"), "aux7_logits"),
+    "classes of the data": (("num_classes: 10", "num_classes: 12"), "num_classes"),
+    "batch not divisible": (("kind: sgd", "kind: sgd"), "data.batch_size"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIG_ERRORS)
+def test_configuration_errors(name: str, tfmodels: Command, tmp_path: Path) -> None:
+    change, key = CONFIG_ERRORS[name]
+    extra = ["--set", "run.accumulation=7"] if name == "batch not divisible" else []
+    config = write(tmp_path, change)
+    code, _, err = tfmodels("train", config, "--workdir", tmp_path / "run", *extra)
+    assert code == 2, err
+    assert key in err
+    assert "xpected" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_configuration(tfmodels: Command, tmp_path: Path) -> None:
+    code, _, err = tfmodels("train", "googlenet/tinny", "--workdir", tmp_path / "run")
+    assert code == 2
+    assert "googlenet/tiny" in err
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small image folder: 2 classes of 40 training and 8 test images, as JPEG."""
+    root = tmp_path_factory.mktemp("images")
+    random = np.random.default_rng(0)
+    for split, count in (("train", 40), ("val", 8)):
+        for label, level in (("dark", 40), ("light", 200)):
+            target = root / split / label
+            target.mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(level, level + 50, (8, 8, 1), np.uint8)
+                encoded = tf.io.encode_jpeg(pixels).numpy()
+                (target / f"{number}.jpg").write_bytes(encoded)
+    return root
+
+
+def on_folder(path: Path, *more: str) -> list[str]:
+    data = f"data={{kind: image_folder, path: {path}, batch_size: 16}}"
+    changes = (data, "model.num_classes=2", "run.steps=4", *more)
+    return [word for change in changes for word in ("--set", change)]
+
+
+def test_a_missing_data_folder(tfmodels: Command, tmp_path: Path) -> None:
+    changes = on_folder(tmp_path / "nowhere")
+    run = tmp_path / "run"
+    code, _, err = tfmodels("train", write(tmp_path), "--workdir", run, *changes)
+    assert code == 3
+    assert "data.path" in err
+    assert not run.exists()
+
+
+def test_an_empty_class(tfmodels: Command, folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "images"
+    shutil.copytree(folder, copy)
+    (copy / "train" / "nothing").mkdir()
+    changes = on_folder(copy)
+    code, _, err = tfmodels(
+        "train", write(tmp_path), "--workdir", tmp_path / "r", *changes
+    )
+    assert code == 3
+    assert "nothing" in err
+
+
+def test_a_truncated_jpeg_is_one_lost_example(
+    tfmodels: Command, folder: Path, tmp_path: Path
+) -> None:
+    copy, run = tmp_path / "images", tmp_path / "run"
+    shutil.copytree(folder, copy)
+    victim = copy / "train" / "dark" / "7.jpg"
+    victim.write_bytes(victim.read_bytes()[:200])
+    config = write(tmp_path)
+    code, out, _ = tfmodels("data", "check", config, *on_folder(copy))
+    assert code == 3
+    assert "7.jpg" in out
+    steps = ("run.steps=5", "run.log_every=5")
+    allowed = on_folder(copy, "data.max_bad_fraction=0.05", *steps)
+    assert tfmodels("train", config, "--workdir", run, *allowed)[0] == 0
+    history = (run / "metrics.jsonl").read_text()
+    assert '"train/bad_examples": 0.0125' in history  # one of 80
+    strict = on_folder(copy, "data.max_bad_fraction=0.0", *steps)
+    code, _, err = tfmodels("train", config, "--workdir", tmp_path / "r2", *strict)
+    assert code == 3
+    assert "data.max_bad_fraction" in err
+
+
+def test_a_label_nobody_knows(tfmodels: Command, folder: Path, tmp_path: Path) -> None:
+    rows = [f"{path},{path.parent.name}" for path in sorted(folder.glob("train/*/*"))]
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("\n".join(["path,label", *rows]) + "\n")
+    test.write_text(f"path,label\n{rows[0].replace(',dark', ',purple')}\n")
+    changes = on_folder(folder)
+    changes[1] = (
+        f"data={{kind: manifest, train: {train}, test: {test}, batch_size: 16}}"
+    )
+    code, _, err = tfmodels(
+        "train", write(tmp_path), "--workdir", tmp_path / "r", *changes
+    )
+    assert code == 3
+    assert "purple" in err
+    assert "line 2" in err
+
+
+def test_a_checkpoint_of_another_model(
+    tfmodels: Command, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained / "run", run)
+    before = last_state(run)
+    config = run / "config.yaml"
+    wider = config.read_text().replace("multiplier: 0.125", "multiplier: 0.25")
+    config.write_text(wider)
+    for command in (["evaluate", run], ["train", config, "--workdir", run]):
+        code, _, err = tfmodels(*command)
+        assert code == 3
+        assert "another model" in err
+    assert last_state(run).keys() == before.keys()
+
+
+def test_a_run_that_diverges_keeps_its_checkpoints(
+    tfmodels: Command, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    warm = "learning_rate: {kind: cosine, initial: 0.3, warmup: 5}"
+    hot = "learning_rate: {kind: exponential, initial: 0.3, factor: 1.0, every: 1}"
+    stages = (
+        "\nstages:\n  - {name: good, steps: 6}\n  - name: bad\n    steps: 20\n"
+        "    optimizer:\n      kind: sgd\n"
+        "      learning_rate: {kind: constant, initial: 1.0e+30}\n"
+    )
+    config = write(tmp_path, (warm, hot), ("  steps: 60\n", ""))
+    config.write_text(config.read_text() + stages)
+    every = ("--set", "run.checkpoint_every=3", "--set", "run.steps_per_loop=3")
+    code, _, err = tfmodels("train", config, "--workdir", run, *every)
+    assert code == 4
+    assert "optimizer.learning_rate" in err
+    assert all(np.isfinite(value).all() for value in last_state(run).values())
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("model.tflite", lambda path: path.write_bytes(path.read_bytes()[:-100])),
+        ("labels.txt", lambda path: path.write_text("a\nb\n")),
+        ("model.keras", lambda path: path.unlink()),
+        ("manifest.json", lambda path: path.write_text(path.read_text() + " ")),
+    ],
+)
+def test_a_corrupt_artefact(
+    name: str, damage: object, tfmodels: Command, trained: Path, tmp_path: Path
+) -> None:
+    artefact = tmp_path / "artefact"
+    shutil.copytree(trained / "int8", artefact)
+    damage(artefact / name)
+    code, _, err = tfmodels("verify", artefact)
+    assert code == 3 or name == "manifest.json"
+    if code:
+        assert name in err
+
+
+def test_export_refuses_what_it_cannot_do(
+    tfmodels: Command, trained: Path, tmp_path: Path
+) -> None:
+    run = trained / "run"
+    code, _, err = tfmodels(
+        "export", run, "--preset", "tflite_int4", "--output", tmp_path / "o"
+    )
+    assert code == 2
+    assert "tflite_int8" in err
+    arguments = ("--preset", "tflite_float32", "--output", trained / "int8")
+    code, _, err = tfmodels("export", run, *arguments)
+    assert code == 2
+    assert "--output" in err
+    code, _, err = tfmodels(
+        "export", tmp_path / "none", *arguments[:2], "--output", "o"
+    )
+    assert code == 3
+    assert "holds no run" in err
+
+
+def test_a_text_file_is_no_image(
+    tfmodels: Command, trained: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "note.txt"
+    text.write_text("not an image")
+    for model in (trained / "run", trained / "int8"):
+        code, _, err = tfmodels("predict", model, text)
+        assert code == 3
+        assert "note.txt" in err
+
+
+@pytest.mark.multiprocess
+def test_a_full_disk_keeps_earlier_checkpoints(trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    short = ["--set", "run.steps=6", "--set", "run.checkpoint_every=2"]
+    command = [sys.executable, "-m", "tools.cli", "train", str(trained / "small.yaml")]
+    command += ["--workdir", str(run), *short]
+    largest = max(
+        path.stat().st_size
+        for path in (trained / "run").glob("checkpoints/*/state.data*")
+    )
+
+    def fill() -> None:
+        """The second checkpoint finds no room: files may not grow as large as one."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest // 2, largest // 2))
+
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, preexec_fn=fill
+    )
+    assert done.returncode == 3, done.stderr
+    assert "could not be saved" in done.stderr
+    assert not list(run.glob("checkpoints/*"))
+    assert subprocess.run(command, timeout=300).returncode == 0

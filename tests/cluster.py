@@ -1,4 +1,4 @@
-"""The command line in sub-processes: alone or as a cluster on this machine, none left."""
+"""The command line in sub-processes, alone or as a cluster; none is left."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,11 +91,20 @@ class Machine:
         self._stack.callback(process.end)
         return process
 
-    def start_workers(self, count: int, *arguments: str | Path) -> list[Process]:
-        """Starts the workers of a cluster, each with its TF_CONFIG; the chief first."""
+    def start_workers(
+        self, count: int, *arguments: str | Path, last: Sequence[Path] = ()
+    ) -> list[Process]:
+        """Starts the workers of a cluster, each with its TF_CONFIG; the chief first.
+
+        `last` is one more argument for each worker that is another for all of them.
+        """
         workers = [f"127.0.0.1:{port}" for port in free_ports(count)]
         return [
-            self.start(*arguments, TF_CONFIG=tf_config(workers, index))
+            self.start(
+                *arguments,
+                *last[index : index + 1],
+                TF_CONFIG=tf_config(workers, index),
+            )
             for index in range(count)
         ]
 

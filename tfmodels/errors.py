@@ -31,6 +31,12 @@ class Diverged(UserError):
     exit_code = 4
 
 
+class ProcessLost(UserError):
+    """Another process of a cluster has ended, so that this one cannot go on."""
+
+    exit_code = 1
+
+
 class Preempted(UserError):
     """The process was asked to stop; a checkpoint was saved and the run can resume."""
 

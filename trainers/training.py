@@ -8,9 +8,11 @@ from os import PathLike
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 from rich.console import Console
 
 from tfmodels.errors import DataError
+from tfmodels.errors import ProcessLost
 from trainers import actions
 from trainers.catalog import implementation
 from trainers.checkpoints import Checkpoint
@@ -22,6 +24,7 @@ from trainers.durations import to_steps
 from trainers.evaluation import Evaluation
 from trainers.evaluation import held_out
 from trainers.experiment import Experiment
+from trainers.files import describe
 from trainers.files import writing
 from trainers.guards import BadExamples
 from trainers.guards import FiniteUpdates
@@ -70,7 +73,15 @@ def train(
     experiment = load_experiment(path, overrides)
     folder = RunFolder(Path(workdir))
     folder.check(experiment)
-    return _Training(experiment, folder).run()
+    try:
+        return _Training(experiment, folder).run()
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise ProcessLost(
+            "Another process of this job cannot be reached any more. Expected all that"
+            f" TF_CONFIG names to run to the end; received: {describe(error)}. Start"
+            " all of them again with the same command: the run goes on from its last"
+            " checkpoint."
+        ) from None
 
 
 def dry_run(path: str | PathLike[str], overrides: Sequence[str] = ()) -> str:

@@ -73,12 +73,12 @@ def finish_together(machine: Machine, *arguments: str | Path) -> list[Process]:
     return workers
 
 
-def assert_close(left: Path, right: Path, tolerance: float = 1e-6) -> None:
-    """Two runs ended with the same weights, averages, statistics and momenta."""
+def assert_close(left: Path, right: Path) -> None:
+    """Same weights, averages, statistics and momenta to 1e-6, absolute and relative."""
     one, two = last_state(left), last_state(right)
     assert one.keys() == two.keys()
     for name, value in one.items():
-        np.testing.assert_allclose(value, two[name], 0, tolerance, err_msg=name)
+        np.testing.assert_allclose(value, two[name], 1e-6, 1e-6, err_msg=name)
 
 
 def test_two_processes_equal_one(

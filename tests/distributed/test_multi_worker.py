@@ -123,7 +123,7 @@ def longer(config: Path, folder: Path, checkpoint_every: int) -> Path:
     return path
 
 
-STEPS = 48
+STEPS = 15
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_sigterm_to_one_stops_both_at_the_same_step(
     run = tmp_path / "run"
     command = ("train", whole / "job.yaml", "--workdir", run)
     workers = machine.start_workers(2, *command, *TOGETHER)
-    wait_for_step(run, 9, *workers)
+    wait_for_step(run, 4, *workers)
     workers[stopped].send(signal.SIGTERM)
     for worker in workers:
         assert worker.wait() == 42, worker
@@ -167,7 +167,7 @@ def test_kill_9_of_one_ends_both_and_the_job_resumes(
     run = tmp_path / "run"
     command = ("train", longer(config, tmp_path, 5), "--workdir", run)
     chief, other = machine.start_workers(2, *command, *TOGETHER)
-    wait_for_step(run, 13, chief, other)
+    wait_for_step(run, 7, chief, other)
     other.send(signal.SIGKILL)
     assert other.wait() == -signal.SIGKILL
     assert chief.wait() == 1, chief

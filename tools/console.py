@@ -22,4 +22,5 @@ def print_to_terminal(thing: Any) -> None:
     """Prints text or a table on standard output."""
     from rich.console import Console
 
-    Console().print(thing, soft_wrap=isinstance(thing, str))
+    # File names and messages may hold brackets, which rich would take for markup.
+    Console(markup=False).print(thing, soft_wrap=isinstance(thing, str))

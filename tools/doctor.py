@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import typer
 from packaging.requirements import Requirement
-from rich.console import Console
 from rich.table import Table
 
 from tfmodels.errors import CheckFailed
+from tools.console import print_to_terminal
 
 _NATIVE = ("keras", "tensorflow_text", "ai_edge_litert.interpreter")
 
@@ -48,7 +48,7 @@ def doctor_command(
     table = Table("", "found", "problem")
     for finding in findings:
         table.add_row(*finding, style="red" if finding.problem else None)
-    Console().print(table)
+    print_to_terminal(table)
     problems = [f"{f.subject}: {f.problem}" for f in findings if f.problem]
     if problems:
         raise CheckFailed("\n".join(problems))

@@ -6,10 +6,10 @@ import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
 from tfmodels.errors import ConfigError
+from tools.console import print_to_terminal
 from trainers.configuration import load_experiment
 from trainers.configuration import shipped_configs
 from trainers.experiment import Experiment
@@ -122,7 +122,7 @@ def systems_command() -> None:
             "\n".join(line for line in lines if line),
             style=None if configs else "dim",
         )
-    Console().print(table)
+    print_to_terminal(table)
 
 
 def last_results(runs: pathlib.Path, systems: list[System]) -> dict[str, str]:

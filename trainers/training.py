@@ -232,6 +232,8 @@ class _Training:
         if self._strategy.is_chief:
             self._folder.write_metrics(metrics)
             with writing(self._folder.pictures):
+                # Nothing has been drawn yet when no split is held out.
+                self._folder.pictures.mkdir(exist_ok=True)
                 save_curves(
                     read_scalars(self._folder.history),
                     self._folder.pictures / "curves.png",

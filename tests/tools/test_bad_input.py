@@ -1,9 +1,14 @@
 """Bad input: a sentence with the key to change, the documented code, nothing lost."""
 
+import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +17,7 @@ import tensorflow as tf
 
 from tests.tools.conftest import Command
 from tests.trainers.small import SMALL
+from tests.trainers.small import assert_same_state
 from tests.trainers.small import last_state
 
 
@@ -184,18 +190,27 @@ def test_a_run_that_diverges_keeps_its_checkpoints(
         ("model.tflite", lambda path: path.write_bytes(path.read_bytes()[:-100])),
         ("labels.txt", lambda path: path.write_text("a\nb\n")),
         ("model.keras", lambda path: path.unlink()),
-        ("manifest.json", lambda path: path.write_text(path.read_text() + " ")),
+        (
+            "manifest.json",
+            lambda path: path.write_text(path.read_text().replace("int8", "int9")),
+        ),
     ],
 )
 def test_a_corrupt_artefact(
-    name: str, damage: object, tfmodels: Command, trained: Path, tmp_path: Path
+    name: str,
+    damage: Callable[[Path], object],
+    tfmodels: Command,
+    trained: Path,
+    tmp_path: Path,
 ) -> None:
     artefact = tmp_path / "artefact"
     shutil.copytree(trained / "int8", artefact)
     damage(artefact / name)
-    code, _, err = tfmodels("verify", artefact)
-    assert code == 3 or name == "manifest.json"
-    if code:
+    picture = tmp_path / "digit.png"
+    picture.write_bytes(tf.io.encode_png(np.zeros([8, 8, 1], np.uint8)).numpy())
+    for command in (["verify", artefact], ["predict", artefact, picture]):
+        code, _, err = tfmodels(*command)
+        assert code == 3
         assert name in err
 
 
@@ -230,25 +245,129 @@ def test_a_text_file_is_no_image(
         assert "note.txt" in err
 
 
+def records(folder: Path, labels: list[int]) -> tuple[str, ...]:
+    """What reads a TFRecord file of images with these class numbers, of two classes."""
+    image = tf.io.encode_png(np.zeros([8, 8, 1], np.uint8)).numpy()
+    with tf.io.TFRecordWriter(str(folder / "images")) as writer:
+        for label in labels:
+            feature = {
+                "image/encoded": tf.train.Feature(
+                    bytes_list=tf.train.BytesList(value=[image])
+                ),
+                "image/class/label": tf.train.Feature(
+                    int64_list=tf.train.Int64List(value=[label])
+                ),
+            }
+            example = tf.train.Example(features=tf.train.Features(feature=feature))
+            writer.write(example.SerializeToString())
+    (folder / "labels.txt").write_text("dark\nlight\n")
+    data = (
+        f"data={{kind: image_records, train: {folder / 'images'},"
+        f" labels: {folder / 'labels.txt'}, batch_size: 8}}"
+    )
+    changes = (data, "model.num_classes=2", "run.steps=2", "run.log_every=2")
+    return tuple(word for change in changes for word in ("--set", change))
+
+
+def test_a_class_number_out_of_range(tfmodels: Command, tmp_path: Path) -> None:
+    changes = records(tmp_path, [0, 1] * 7 + [0, 7])
+    config, run = write(tmp_path), tmp_path / "run"
+    code, out, _ = tfmodels("data", "check", config, *changes)
+    assert code == 3
+    assert "data.label_offset" in "".join(out.split())
+    assert tfmodels("train", config, "--workdir", run, *changes)[0] == 0
+    assert '"train/bad_examples": 0.0625' in (run / "metrics.jsonl").read_text()
+    strict = (*changes, "--set", "data.max_bad_fraction=0.0")
+    code, _, err = tfmodels("train", config, "--workdir", tmp_path / "r2", *strict)
+    assert code == 3
+    assert "data.max_bad_fraction" in err
+
+
+FULL_DISKS = {
+    "for a checkpoint": (100_000, "could not be saved"),
+    "for the logs": (4_000, "Cannot write the logs of the run"),
+    "for anything": (100, "Cannot write"),
+}
+
+
 @pytest.mark.multiprocess
-def test_a_full_disk_keeps_earlier_checkpoints(trained: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    short = ["--set", "run.steps=6", "--set", "run.checkpoint_every=2"]
-    command = [sys.executable, "-m", "tools.cli", "train", str(trained / "small.yaml")]
-    command += ["--workdir", str(run), *short]
-    largest = max(
-        path.stat().st_size
-        for path in (trained / "run").glob("checkpoints/*/state.data*")
-    )
+@pytest.mark.parametrize("room", FULL_DISKS)
+def test_a_full_disk_loses_nothing_already_saved(
+    room: str, trained: Path, tmp_path: Path
+) -> None:
+    largest, message = FULL_DISKS[room]
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    changes = ["--set", "run.steps=6", "--set", "run.checkpoint_every=2"]
 
-    def fill() -> None:
-        """The second checkpoint finds no room: files may not grow as large as one."""
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest // 2, largest // 2))
+    def train(folder: Path, limit: int | None = None) -> tuple[int, str]:
+        def fill_disk() -> None:
+            if limit is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, preexec_fn=fill
-    )
-    assert done.returncode == 3, done.stderr
-    assert "could not be saved" in done.stderr
-    assert not list(run.glob("checkpoints/*"))
-    assert subprocess.run(command, timeout=300).returncode == 0
+        command = [sys.executable, "-m", "tools.cli", "train", "--workdir", str(folder)]
+        done = subprocess.run(
+            [*command, str(trained / "small.yaml"), *changes],
+            capture_output=True,
+            text=True,
+            timeout=150,
+            preexec_fn=fill_disk,
+        )
+        return done.returncode, done.stderr
+
+    assert train(whole)[0] == 0
+    shutil.copytree(whole, run)
+    for step in (4, 6):  # as if it had been stopped after step 2
+        shutil.rmtree(run / "checkpoints" / f"step-{step:08d}")
+    before = last_state(run)
+    code, err = train(run, largest)
+    assert code == 3, err
+    assert message in err
+    assert "Expected a writable folder with free space" in err
+    assert "Traceback" not in err
+    after = last_state(run)
+    assert all((before[name] == after[name]).all() for name in before)
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000002"]
+    assert train(run)[0] == 0
+    assert_same_state(run, whole)
+
+
+def stop_after_a_checkpoint(run: Path) -> threading.Thread:
+    """Sends this process SIGTERM as soon as a run has saved."""
+
+    def wait_and_send() -> None:
+        deadline = time.monotonic() + 100
+        while time.monotonic() < deadline:
+            if list(run.glob("checkpoints/step-*")):
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            time.sleep(0.005)
+
+    thread = threading.Thread(target=wait_and_send, daemon=True)
+    thread.start()
+    return thread
+
+
+EXIT_CODES = {
+    0: ["config", "validate", "CONFIG"],
+    1: ["doctor", "--workdir", "CONFIG/below-a-file"],
+    2: ["train", "CONFIG", "--workdir", "RUN", "--set", "run.stepps=1"],
+    3: ["evaluate", "RUN"],
+    4: ["train", "CONFIG", "--workdir", "RUN", "--set", "run.loss_bound=1.0e-9"],
+    42: ["train", "CONFIG", "--workdir", "RUN", "--set", "run.steps=100000"],
+}
+
+
+@pytest.mark.parametrize("code", EXIT_CODES)
+def test_documented_exit_codes(code: int, tfmodels: Command, tmp_path: Path) -> None:
+    run, config = tmp_path / "run", write(tmp_path)
+    stand_for = {"CONFIG": str(config), "RUN": str(run)}
+    arguments = [
+        "/".join(stand_for.get(part, part) for part in word.split("/"))
+        for word in EXIT_CODES[code]
+    ]
+    thread = stop_after_a_checkpoint(run) if code == 42 else None
+    received, _, err = tfmodels(*arguments)
+    if thread:
+        thread.join()
+    assert received == code, err
+    assert bool(err) == (code != 0)

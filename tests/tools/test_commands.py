@@ -4,7 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.tools.conftest import Command
+from tools.benchmark.start_up import start_up
 from trainers.data.images.arrays import load_digits
 
 
@@ -35,12 +38,17 @@ def test_train_evaluate_and_resume(tfmodels: Command, trained: Path) -> None:
 
 
 def test_dry_run_writes_nothing(
-    tfmodels: Command, trained: Path, tmp_path: Path
+    tfmodels: Command,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    code, out, _ = tfmodels("train", trained / "small.yaml", "--dry-run")
-    assert code == 0
-    assert "parameters" in out
-    assert not list(tmp_path.iterdir())
+    monkeypatch.chdir(tmp_path)
+    for more in ((), ("--workdir", tmp_path / "run")):
+        code, out, _ = tfmodels("train", trained / "small.yaml", "--dry-run", *more)
+        assert code == 0
+        assert "parameters" in out
+        assert not list(tmp_path.iterdir())
 
 
 def test_predict_with_a_run_and_with_an_artefact(
@@ -92,3 +100,45 @@ def test_data_prepared_is_data_that_trains(tfmodels: Command, tmp_path: Path) ->
     code, out, _ = tfmodels("data", "check", "googlenet/tiny", "--set", source)
     assert code == 0
     assert "1437" in out.replace(",", "")
+
+
+def test_systems_lists_all_ten(tfmodels: Command) -> None:
+    code, out, _ = tfmodels("systems")
+    assert code == 0
+    for name in ("googlenet", "inception_v4", "gnmt", "gpipe", "optimal_clipping"):
+        assert name in out
+
+
+def test_doctor_reports_the_devices(tfmodels: Command, tmp_path: Path) -> None:
+    code, out, _ = tfmodels("doctor", "--workdir", tmp_path / "runs")
+    assert code in (0, 1)  # 1 where the package is not installed as required
+    assert "CPU" in out
+    assert "writable" in out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_benchmark_prints_and_writes_its_figures(
+    tfmodels: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = {"help": ["--help"]}
+    monkeypatch.setattr("tools.benchmark.start_up.COMMANDS", commands)
+    monkeypatch.setattr(start_up, "__defaults__", (1,))
+    file = tmp_path / "start_up.json"
+    code, out, _ = tfmodels("benchmark", "start_up", "--output", file)
+    assert code == 0
+    assert json.loads(out) == json.loads(file.read_text())
+    assert 0 < json.loads(out)["seconds"]["help"] < 30
+    code, _, err = tfmodels("benchmark", "start_upp")
+    assert code == 2
+    assert "start_up" in err
+
+
+def test_brackets_in_names_are_printed(
+    tfmodels: Command, trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "[bold]" / "[" / "red]"
+    folder.mkdir(parents=True)
+    picture = digit_png(folder)
+    code, out, _ = tfmodels("predict", trained / "run", picture)
+    assert code == 0
+    assert out.startswith(f"{picture}: ")

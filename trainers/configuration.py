@@ -1,6 +1,5 @@
 """Experiments as files: reading YAML with overrides, writing, comparing, the schema."""
 
-import hashlib
 import io
 import json
 import os
@@ -221,12 +220,6 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Experiment.model_json_schema(),
     }
-
-
-def digest(config: Config) -> str:
-    """SHA-256 of a configuration; equal for equal values, whatever the layout."""
-    text = json.dumps(config.plain(), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _read(file: pathlib.Path) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from trainers.guards import check_readable
 from trainers.interfaces import Placed
 from trainers.interfaces import Stage
 from trainers.interfaces import Strategy
@@ -18,9 +19,14 @@ class Evaluation:
     """Evaluates a model's averaged weights and reports what it finds."""
 
     def __init__(
-        self, strategy: Strategy, placed: Placed, writers: Writers | None = None
+        self,
+        strategy: Strategy,
+        placed: Placed,
+        max_bad_fraction: float,
+        writers: Writers | None = None,
     ) -> None:
         """Without `writers`, figures are returned only."""
+        self._max_bad_fraction = max_bad_fraction
         self._strategy = strategy
         self._placed = placed
         self._writers = writers
@@ -46,6 +52,7 @@ class Evaluation:
             self._evaluators[stage.name] = evaluator
         with self._placed.average.swapped():
             totals = self._evaluators[stage.name](split)
+            check_readable(split, totals, self._max_bad_fraction)
             if self._writers is not None and self._strategy.is_chief:
                 self._draw(self._writers, stage, step, split, totals)
         report = stage.task.report(totals)

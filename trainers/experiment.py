@@ -128,6 +128,13 @@ class RunConfig(Config):
     """Updates in a row that may be left out because a gradient is not finite, before
     training stops. Under `mixed_float16` at least 15: so the loss scale is found."""
 
+    @property
+    def skippable_updates(self) -> int:
+        """Updates in a row that may be left out, whatever the precision needs."""
+        # From a loss scale of 2 ** 15 to 1 are 15 halvings.
+        search = 15 if self.precision == "mixed_float16" else 0
+        return max(self.max_skipped_updates, search)
+
 
 class ExportConfig(Config):
     """How an exported model is calibrated, and how close to Keras it must stay."""

@@ -6,7 +6,9 @@ from typing import Protocol
 
 from tfmodels.errors import DataError
 from tfmodels.errors import Diverged
+from trainers.experiment import Experiment
 from trainers.interfaces import Summary
+from trainers.interfaces import Totals
 
 
 class Guard(Protocol):
@@ -36,8 +38,8 @@ class FiniteUpdates:
             raise Diverged(
                 f"The loss or its gradient was not finite in {self._in_a_row} of the"
                 f" updates up to step {step}. Expected at most {self._allowed} in a row"
-                " (run.max_skipped_updates). None of them was applied, and the"
-                " last checkpoint is kept. Lower optimizer.learning_rate or set"
+                " (run.max_skipped_updates). The last checkpoint is from before"
+                " them and kept. Lower optimizer.learning_rate or set"
                 " optimizer.clip_global_norm and train in another --workdir; or mend"
                 " the data and run the same command again to resume."
             )
@@ -112,3 +114,31 @@ class BadExamples:
                 f" {self._max_fraction:.2%} (data.max_bad_fraction). Run 'tfmodels data"
                 " check' to list them."
             )
+
+
+def check_readable(split: str, totals: Totals, max_fraction: float) -> None:
+    """Compares the unreadable share of a whole split with the limit.
+
+    Raises:
+      DataError: it is larger: the figures would be those of another split.
+    """
+    bad, read = (float(value) for value in totals.get("bad_examples", (0.0, 0.0)))
+    if bad > max_fraction * read:
+        raise DataError(
+            f"{bad:.0f} of the {read:.0f} examples of the split {split!r} could not be"
+            f" decoded. Expected at most {max_fraction:.2%} (data.max_bad_fraction)."
+            " Nothing that has been saved is lost. Run 'tfmodels data check' to list"
+            " them, mend them, and run the same command again."
+        )
+
+
+def make_guards(experiment: Experiment) -> list[Guard]:
+    """The guards that a configuration asks for."""
+    run = experiment.run
+    guards: list[Guard] = [
+        FiniteUpdates(run.skippable_updates),
+        BadExamples(experiment.data.max_bad_fraction),
+    ]
+    if run.loss_bound is not None:
+        guards.append(LossBound(run.loss_bound))
+    return guards

@@ -154,7 +154,7 @@ class Summary(NamedTuple):
     totals: Totals
     """``loss``, its terms and the scalar metrics, summed over the steps."""
     skipped: int
-    """Updates left out because the gradient was not finite."""
+    """Updates that were not finite, and left out if the run allows that."""
     learning_rate: float
     """Learning rate of the last step."""
     seconds: float

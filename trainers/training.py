@@ -26,10 +26,7 @@ from trainers.evaluation import held_out
 from trainers.experiment import Experiment
 from trainers.files import describe
 from trainers.files import writing
-from trainers.guards import BadExamples
-from trainers.guards import FiniteUpdates
-from trainers.guards import Guard
-from trainers.guards import LossBound
+from trainers.guards import make_guards
 from trainers.interfaces import Placed
 from trainers.interfaces import Stage
 from trainers.interfaces import Strategy
@@ -49,9 +46,6 @@ from trainers.summaries.pictures import PictureFolder
 from trainers.summaries.progress import Progress
 from trainers.summaries.tensorboard import TensorBoardWriter
 from trainers.summaries.writer import Writers
-
-# A float16 run finds its loss scale by overflowing; from 2 ** 15 to 1 are 15 halvings.
-_FLOAT16_SEARCH = 15
 
 
 @dataclass(frozen=True)
@@ -74,7 +68,8 @@ def train(
     folder = RunFolder(Path(workdir))
     folder.check(experiment)
     try:
-        return _Training(experiment, folder).run()
+        with stop_requests() as stop:
+            return _Training(experiment, folder).run(stop)
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise ProcessLost(
             "Another process of this job cannot be reached any more. Expected all that"
@@ -106,7 +101,8 @@ def evaluate(workdir: str | PathLike[str]) -> dict[str, float]:
     strategy, stages = _prepare(experiment)
     placed = strategy.build(stages[-1].task, stages[-1].end)
     restore(checkpoint, placed_variables(placed))
-    metrics = Evaluation(strategy, placed).all(stages[-1], checkpoint.step)
+    evaluation = Evaluation(strategy, placed, experiment.data.max_bad_fraction)
+    metrics = evaluation.all(stages[-1], checkpoint.step)
     if strategy.is_chief:
         folder.write_metrics(metrics)
     return metrics
@@ -137,7 +133,7 @@ class _Training:
         self._step = self._saved = self._prepare_next(self._store.latest())
         if self._strategy.is_chief:
             folder.claim(experiment)
-        self._guards = self._make_guards()
+        self._guards = make_guards(experiment)
 
     def _prepare_next(self, checkpoint: Checkpoint | None) -> int:
         """Prepares the stage to go on with, from a checkpoint or anew; its step.
@@ -169,14 +165,18 @@ class _Training:
                 f" {', '.join(map(str, steps))} in {self._folder.path}."
             )
 
-    def run(self) -> RunResult:
+    def run(self, stop: StopRequest) -> RunResult:
         """Trains what is left of the stages, and evaluates."""
         with (
-            stop_requests() as stop,
             closing(self._open_writers()) as self._writers,
             self._show_progress() as self._progress,
         ):
-            self._evaluation = Evaluation(self._strategy, self._placed, self._writers)
+            self._evaluation = Evaluation(
+                self._strategy,
+                self._placed,
+                self._experiment.data.max_bad_fraction,
+                self._writers,
+            )
             if self._step:
                 self._progress.message(f"Resuming after step {self._step}.")
             for stage in self._to_do:
@@ -239,16 +239,6 @@ class _Training:
                     self._folder.pictures / "curves.png",
                 )
         return RunResult(metrics, self._step)
-
-    def _make_guards(self) -> list[Guard]:
-        search = _FLOAT16_SEARCH if self._run.precision == "mixed_float16" else 0
-        guards: list[Guard] = [
-            FiniteUpdates(max(self._run.max_skipped_updates, search)),
-            BadExamples(self._experiment.data.max_bad_fraction),
-        ]
-        if self._run.loss_bound is not None:
-            guards.append(LossBound(self._run.loss_bound))
-        return guards
 
     def _make_actions(
         self, stage: Stage, save: Callable[[int], object]

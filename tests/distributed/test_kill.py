@@ -3,7 +3,6 @@
 import shutil
 import signal
 from collections.abc import Callable
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,12 +21,6 @@ from tests.trainers.small import assert_same_state
 pytestmark = pytest.mark.multiprocess
 
 STEPS, EPOCH, SAVED = 150, 15, 40
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    with new_machine(tmp_path / "logs") as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

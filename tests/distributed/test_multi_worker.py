@@ -1,7 +1,6 @@
 """Two processes as one: the same weights, one set of files, stopping together."""
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +26,6 @@ TOGETHER = ("--set", "strategy.multi_worker=true")
 # 70 images in batches of 32, half of each for a process: the last batch of an epoch has
 # 6, and the second process none of them. 50 test images: its last share has 2 of 16.
 NUM_IMAGES = {"train": 70, "val": 50}
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    with new_machine(tmp_path / "logs") as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,10 @@
 import shutil
 import time
 
-import pytest
 import typer
 from typer.testing import CliRunner
 
 from export.latency import median_latency
-from export.latency import tflite_latency
 from export.presets import PRESETS
 from tfmodels.errors import CheckFailed
 from tfmodels.errors import ConfigError
@@ -73,11 +71,3 @@ def test_the_latency_is_the_median_without_warm_up(monkeypatch):
     monkeypatch.setattr(time, "perf_counter", lambda: now)
     assert median_latency(call, runs=3, warmup=1) == 3
     assert len(calls) == 4
-
-
-@pytest.mark.parametrize("preset", ["tflite_float32", "tflite_int8"])
-def test_endpoints_of_a_file_are_timed(artefact, preset: str):
-    path = artefact(preset) / "model.tflite"
-    latencies = tflite_latency(path, num_threads=1, runs=5)
-    assert latencies.keys() == {"classify"}
-    assert 0 < latencies["classify"] < 1

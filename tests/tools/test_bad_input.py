@@ -1,13 +1,10 @@
 """Bad input: a sentence with the key to change, the documented code, nothing lost."""
 
-import os
+import json
 import resource
 import shutil
-import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from tests.tools.conftest import Command
 from tests.trainers.small import SMALL
 from tests.trainers.small import assert_same_state
 from tests.trainers.small import last_state
+from tests.trainers.small import sigterm_after_a_checkpoint
 
 
 def write(folder: Path, *changes: tuple[str, str]) -> Path:
@@ -129,6 +127,25 @@ def test_a_truncated_jpeg_is_one_lost_example(
     code, _, err = tfmodels("train", config, "--workdir", tmp_path / "r2", *strict)
     assert code == 3
     assert "data.max_bad_fraction" in err
+
+
+def test_a_held_out_split_that_cannot_be_read(
+    tfmodels: Command, folder: Path, tmp_path: Path
+) -> None:
+    copy, run = tmp_path / "images", tmp_path / "run"
+    shutil.copytree(folder, copy)
+    victim = next((copy / "val" / "dark").iterdir())
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:200])
+    config = write(tmp_path)
+    command = ("train", config, "--workdir", run, *on_folder(copy))
+    code, _, err = tfmodels(*command)
+    assert code == 3
+    assert "of the split 'test'" in err
+    assert "data.max_bad_fraction" in err
+    victim.write_bytes(whole)
+    assert tfmodels(*command)[0] == 0  # training is saved: it only evaluates
+    assert json.loads((run / "metrics.json").read_text())["test/bad_examples"] == 0
 
 
 def test_a_label_nobody_knows(tfmodels: Command, folder: Path, tmp_path: Path) -> None:
@@ -331,22 +348,6 @@ def test_a_full_disk_loses_nothing_already_saved(
     assert_same_state(run, whole)
 
 
-def stop_after_a_checkpoint(run: Path) -> threading.Thread:
-    """Sends this process SIGTERM as soon as a run has saved."""
-
-    def wait_and_send() -> None:
-        deadline = time.monotonic() + 100
-        while time.monotonic() < deadline:
-            if list(run.glob("checkpoints/step-*")):
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
-            time.sleep(0.005)
-
-    thread = threading.Thread(target=wait_and_send, daemon=True)
-    thread.start()
-    return thread
-
-
 EXIT_CODES = {
     0: ["config", "validate", "CONFIG"],
     1: ["doctor", "--workdir", "CONFIG/below-a-file"],
@@ -365,7 +366,7 @@ def test_documented_exit_codes(code: int, tfmodels: Command, tmp_path: Path) -> 
         "/".join(stand_for.get(part, part) for part in word.split("/"))
         for word in EXIT_CODES[code]
     ]
-    thread = stop_after_a_checkpoint(run) if code == 42 else None
+    thread = sigterm_after_a_checkpoint(run) if code == 42 else None
     received, _, err = tfmodels(*arguments)
     if thread:
         thread.join()

@@ -10,6 +10,7 @@ from trainers.guards import BadExamples
 from trainers.guards import FiniteUpdates
 from trainers.guards import LossBound
 from trainers.guards import check_alive
+from trainers.guards import check_readable
 from trainers.interfaces import Summary
 
 
@@ -74,3 +75,10 @@ def test_bad_examples_have_a_budget() -> None:
 def test_no_bad_example_is_allowed_at_zero() -> None:
     with pytest.raises(DataError):
         BadExamples(0.0)(1, summary(bad_examples=(1.0, 64.0)))
+
+
+def test_a_whole_split_has_the_same_budget_whatever_its_size() -> None:
+    check_readable("test", {"bad_examples": (1.0, 100.0)}, 0.01)
+    check_readable("test", {"loss": (1.0, 100.0)}, 0.0)
+    with pytest.raises(DataError, match=r"2 of the 100 .*'test'"):
+        check_readable("test", {"bad_examples": (2.0, 100.0)}, 0.01)

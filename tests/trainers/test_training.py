@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -13,11 +11,15 @@ import trainers
 from tests.trainers.small import SMALL
 from tests.trainers.small import assert_same_state
 from tests.trainers.small import last_state
+from tests.trainers.small import sigterm_after_a_checkpoint
 from tests.trainers.small import write_config
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tfmodels.errors import Preempted
+from trainers.experiment import Experiment
+from trainers.interfaces import Stage
 from trainers.runs import load_run
+from trainers.stages import plan_stages
 
 
 @pytest.fixture(scope="module")
@@ -27,20 +29,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     config = write_config(folder)
     trainers.train(config, folder / "run")
     return config, folder / "run"
-
-
-def send_sigterm_after_a_checkpoint(workdir: Path) -> threading.Thread:
-    def wait_and_send() -> None:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            if list(workdir.glob("checkpoints/step-*")):
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
-            time.sleep(0.01)
-
-    thread = threading.Thread(target=wait_and_send, daemon=True)
-    thread.start()
-    return thread
 
 
 def test_a_run_leaves_what_it_promises(finished: tuple[Path, Path]) -> None:
@@ -76,12 +64,29 @@ def test_sigterm_then_resume_equals_a_run_without_stop(
     finished: tuple[Path, Path], tmp_path: Path
 ) -> None:
     config, uninterrupted = finished
-    thread = send_sigterm_after_a_checkpoint(tmp_path / "run")
+    thread = sigterm_after_a_checkpoint(tmp_path / "run")
     with pytest.raises(Preempted):
         trainers.train(config, tmp_path / "run")
     thread.join()
     assert not (tmp_path / "run" / "metrics.json").exists()
     assert trainers.train(config, tmp_path / "run").step == 60
+    assert_same_state(tmp_path / "run", uninterrupted)
+
+
+def test_sigterm_while_the_model_is_built_saves_and_stops(
+    finished: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, uninterrupted = finished
+
+    def plan(experiment: Experiment) -> tuple[Stage, ...]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return plan_stages(experiment)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("trainers.training.plan_stages", plan)
+        with pytest.raises(Preempted, match="is saved"):
+            trainers.train(config, tmp_path / "run")
+    trainers.train(config, tmp_path / "run")
     assert_same_state(tmp_path / "run", uninterrupted)
 
 
@@ -147,7 +152,7 @@ def test_stages_change_objective_optimizer_and_data_and_resume_exactly(
     lines = [json.loads(s) for s in (tmp_path / "whole" / "metrics.jsonl").open()]
     assert lines[1]["train/learning_rate"] == pytest.approx(0.001)
 
-    thread = send_sigterm_after_a_checkpoint(tmp_path / "cut")
+    thread = sigterm_after_a_checkpoint(tmp_path / "cut")
     with pytest.raises(Preempted):
         trainers.train(config, tmp_path / "cut")
     thread.join()

@@ -14,13 +14,18 @@ from typing import Any
 def rates(rivals: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
     """Median amount of work per second of each rival over interleaved rounds.
 
+    Every round begins with another rival: none always follows the same one.
+
     Args:
       rivals: by name, a function that works and returns how much it did.
       rounds: turns each rival gets, after one unmeasured turn to warm up.
     """
     measured: dict[str, list[float]] = {name: [] for name in rivals}
+    order = list(rivals)
     for turn in range(rounds + 1):
-        for name, work in rivals.items():
+        order = [*order[1:], order[0]]
+        for name in order:
+            work = rivals[name]
             started = time.perf_counter()
             amount = work()
             rate = amount / (time.perf_counter() - started)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _EPOCHS = 3
 
 
-def training_loop(config: str = "googlenet/tiny", rounds: int = 7) -> dict[str, Any]:
+def training_loop(config: str = "googlenet/tiny", rounds: int = 15) -> dict[str, Any]:
     """Examples per second of the three loops, some epochs a turn, and the ratios.
 
     Every rival has its own copy of the model, the same optimizer, loss and input

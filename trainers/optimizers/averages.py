@@ -62,16 +62,15 @@ class WeightAverage:
         fraction = self.fraction(step)
 
         def blend(
-            average: tf.Variable, value: tf.Tensor, fraction: tf.Tensor
+            average: tf.Variable, value: tf.Tensor, new: tf.Tensor, old: tf.Tensor
         ) -> tf.Tensor:
-            fraction = tf.cast(fraction, average.dtype)
-            blended = average + fraction * (value - average)
-            # Rounding makes `blended` differ from `value` even at a fraction of 1.
-            return average.assign(tf.where(fraction < 1, blended, value))
+            # Exact at a fraction of 1, unlike `average + new * (value - average)`.
+            new, old = tf.cast(new, average.dtype), tf.cast(old, average.dtype)
+            return average.assign(new * value + old * average)
 
         for value, average in self._pairs:
             self._strategy.extended.update(
-                average, blend, args=(value, fraction), group=False
+                average, blend, args=(value, fraction, 1.0 - fraction), group=False
             )
 
     @contextmanager

@@ -122,9 +122,12 @@ def test_an_update_that_is_not_finite_changes_nothing(replicas: int) -> None:
     )
     task = ToyTask(poison=poisoned)
     start = {v.path: v.numpy() for v in task.build_model().variables}
-    after, summary = run_toy(1, replicas=replicas, task=task)
+    run = {"max_skipped_updates": 1}
+    after, summary = run_toy(1, replicas=replicas, task=task, run=run)
     assert summary.skipped == 1
     assert_close(start, after, 0.0)
+    _, summary = run_toy(1, replicas=replicas, task=task)
+    assert summary.skipped == 1  # for the guard that ends a run which allows none
 
 
 def test_float16_finds_its_loss_scale() -> None:
@@ -180,6 +183,11 @@ def test_evaluation_counts_every_example_once_on_any_number_of_replicas() -> Non
     assert results[0]["top1"][1] == NUM_EXAMPLES
     assert results[0]["top1"] == results[1]["top1"]
     np.testing.assert_allclose(results[0]["loss"], results[1]["loss"], 1e-6)
+
+
+def test_replicas_cannot_be_chosen_in_a_cluster() -> None:
+    with pytest.raises(ValueError, match="replicas cannot be chosen with multi_worker"):
+        DataParallelConfig(multi_worker=True, replicas=2)
 
 
 def test_too_many_replicas_are_refused() -> None:

@@ -29,7 +29,8 @@ class DataParallelTrainable:
 
     One optimizer step: each replica sums the gradients of its micro-batches; one
     all-reduce adds them and the loss weights over replicas; the sum is divided by the
-    global weight, joined by L2, clipped, and applied unless it is not finite.
+    global weight, joined by L2, clipped, and applied. An update that is not finite is
+    left out, unless the run allows none of these and so ends at the first.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class DataParallelTrainable:
         self._average = placed.average
         self._stage = stage
         self._micro_batches = run.accumulation
+        self._may_skip = run.skippable_updates > 0
         self._variables = _trained(placed.model, stage.frozen)
         self._statistics = [
             variable.value
@@ -173,7 +175,7 @@ class DataParallelTrainable:
         statistics: list[Any],
         finite: Any,
     ) -> tf.Tensor:
-        """Applies the update on every device, or leaves it out and returns 1.
+        """Applies the update on every device; returns 1 if it is not finite, else 0.
 
         Leaving it out also takes back what the forward pass did to the batch-norm
         statistics, or one bad batch would poison them for good.
@@ -183,7 +185,7 @@ class DataParallelTrainable:
         def apply() -> tf.Tensor:
             apply_gradients(self._optimizer, gradients, self._variables)
             self._average.update(self._stage.start + self._optimizer.iterations - 1)
-            return tf.constant(0)
+            return finite
 
         def leave_out() -> tf.Tensor:
             for variable, before in zip(self._statistics, statistics, strict=True):
@@ -193,11 +195,14 @@ class DataParallelTrainable:
                     args=(before,),
                     group=False,
                 )
-            return tf.constant(1)
+            return finite
 
-        skipped = tf.cond(finite, apply, leave_out)
+        if self._may_skip:
+            tf.cond(finite, apply, leave_out)
+        else:
+            apply()
         self._scale.update(finite)
-        return skipped
+        return 1 - tf.cast(finite, tf.int32)
 
 
 def _trained(model: keras.Model, frozen: tuple[str, ...]) -> list[keras.Variable]:

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 class StopRequest:
@@ -12,6 +13,13 @@ class StopRequest:
     def __init__(self) -> None:
         """No request yet."""
         self.received = False
+
+    def listen(self) -> Any:
+        """Takes SIGTERM from whoever has it; returns who that was.
+
+        TensorFlow takes it when the process joins a cluster: call this again then.
+        """
+        return signal.signal(signal.SIGTERM, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.received = True
@@ -24,7 +32,7 @@ def stop_requests() -> Iterator[StopRequest]:
     Must be entered in the process's main thread.
     """
     request = StopRequest()
-    before = signal.signal(signal.SIGTERM, request._receive)
+    before = request.listen()
     try:
         yield request
     finally:

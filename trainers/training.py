@@ -69,7 +69,7 @@ def train(
     folder.check(experiment)
     try:
         with stop_requests() as stop:
-            return _Training(experiment, folder).run(stop)
+            return _Training(experiment, folder, stop).run()
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise ProcessLost(
             "Another process of this job cannot be reached any more. Expected all that"
@@ -119,11 +119,15 @@ def _prepare(experiment: Experiment) -> tuple[Strategy, tuple[Stage, ...]]:
 class _Training:
     """One process's part of a training run."""
 
-    def __init__(self, experiment: Experiment, folder: RunFolder) -> None:
+    def __init__(
+        self, experiment: Experiment, folder: RunFolder, stop: StopRequest
+    ) -> None:
         self._run = experiment.run
         self._experiment = experiment
         self._folder = folder
         self._strategy, self._stages = _prepare(experiment)
+        self._stop = stop
+        self._stop.listen()
         self._placed: Placed = self._strategy.build(
             self._stages[0].task, self._stages[-1].end
         )
@@ -165,7 +169,7 @@ class _Training:
                 f" {', '.join(map(str, steps))} in {self._folder.path}."
             )
 
-    def run(self, stop: StopRequest) -> RunResult:
+    def run(self) -> RunResult:
         """Trains what is left of the stages, and evaluates."""
         with (
             closing(self._open_writers()) as self._writers,
@@ -184,7 +188,7 @@ class _Training:
                     self._trainable = self._strategy.prepare(
                         self._placed, stage, self._step
                     )
-                self._train(stage, stop)
+                self._train(stage)
             return self._finish()
 
     def _open_writers(self) -> Writers:
@@ -207,7 +211,7 @@ class _Training:
         console = Console(stderr=True, quiet=not self._strategy.is_chief)
         return Progress(console, self._step, self._stages[-1].end)
 
-    def _train(self, stage: Stage, stop: StopRequest) -> None:
+    def _train(self, stage: Stage) -> None:
         if self._step >= stage.end:
             return
 
@@ -222,7 +226,7 @@ class _Training:
             guards=self._guards,
             actions=self._make_actions(stage, save),
             save=save,
-            stop_requested=lambda: any(self._strategy.gather(stop.received)),
+            stop_requested=lambda: any(self._strategy.gather(self._stop.received)),
         )
         self._step = loop.run(self._step)
         save(self._step)

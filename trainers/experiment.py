@@ -130,7 +130,7 @@ class RunConfig(Config):
 
     @property
     def skippable_updates(self) -> int:
-        """Updates in a row that may be left out, the search for a loss scale included."""
+        """Updates in a row that may be left out, to find the loss scale included."""
         # From a loss scale of 2 ** 15 to 1 are 15 halvings.
         search = 15 if self.precision == "mixed_float16" else 0
         return max(self.max_skipped_updates, search)

@@ -124,7 +124,8 @@ class ImageClassification:
     def metrics(self, outputs: Outputs, batch: Batch) -> Totals:
         """Top-1 and top-5 hits of every head, unreadable examples, confusion counts."""
         labels, weights = batch["label"], batch["weight"]
-        totals: Totals = {"bad_examples": _ratio(batch["bad"])}
+        bad = tf.reduce_sum(batch["bad"])
+        totals: Totals = {"bad_examples": (bad, bad + tf.reduce_sum(weights))}
         for name, logits in outputs.items():
             prefix = name.removesuffix("logits")
             for k in (1, 5):
@@ -187,7 +188,3 @@ def ranked(probabilities: np.ndarray, labels: tuple[str, ...]) -> Prediction:
 
 def _pixels(batch: Batch) -> np.ndarray:
     return np.clip(np.rint(batch["image"]), 0, 255).astype(np.uint8)
-
-
-def _ratio(flags: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return tf.reduce_sum(flags), tf.reduce_sum(tf.ones_like(flags))

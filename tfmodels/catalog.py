@@ -5,6 +5,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tfmodels.amoebanet.config import AmoebaNetConfig
 from tfmodels.config import Config
 from tfmodels.config import similar
 from tfmodels.errors import ConfigError
@@ -12,6 +13,7 @@ from tfmodels.googlenet.config import GoogLeNetConfig
 from tfmodels.inception_v4.config import InceptionResNetV1Config
 from tfmodels.inception_v4.config import InceptionResNetV2Config
 from tfmodels.inception_v4.config import InceptionV4Config
+from tfmodels.transformer.config import TransformerConfig
 
 if TYPE_CHECKING:
     import keras
@@ -43,6 +45,8 @@ MODELS: Mapping[str, Entry] = {
     "inception_resnet_v2": Entry(
         InceptionResNetV2Config, "tfmodels.inception_v4.model:inception_resnet_v2"
     ),
+    "amoebanet": Entry(AmoebaNetConfig, "tfmodels.amoebanet.model:amoebanet"),
+    "transformer": Entry(TransformerConfig, "tfmodels.transformer.model:transformer"),
 }
 
 

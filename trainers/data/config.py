@@ -45,14 +45,24 @@ AnyAugmentation = Annotated[
 ]
 
 
-class ImageData(Config):
-    """What every source of labelled images has."""
+class Data(Config):
+    """What every source of examples has."""
 
     batch_size: int = pydantic.Field(ge=1)
     """Examples per optimizer step, over all replicas and accumulation steps."""
     last_batch: Literal["drop", "pad"] = "pad"
     """End of a training epoch: drop the incomplete batch, or fill it up with other
     examples of weight 0, which change neither loss nor metrics."""
+
+    def held_out_splits(self) -> tuple[str, ...]:
+        """The configured splits that are not for training."""
+        names = ("validation", "test")
+        return tuple(name for name in names if getattr(self, name, None) is not None)
+
+
+class ImageData(Data):
+    """What every source of labelled images has."""
+
     shuffle: bool = True
     """Visit training examples in a new random order each epoch."""
     augmentation: AnyAugmentation = NoAugmentation()
@@ -60,11 +70,6 @@ class ImageData(Config):
     """Share of height and width kept, in the centre, when evaluating and predicting."""
     max_bad_fraction: float = pydantic.Field(default=0.01, ge=0, le=1)
     """Stop when more than this share of the examples read cannot be decoded."""
-
-    def held_out_splits(self) -> tuple[str, ...]:
-        """The configured splits that are not for training."""
-        names = ("validation", "test")
-        return tuple(name for name in names if getattr(self, name, None) is not None)
 
 
 class DigitsData(ImageData):
@@ -116,3 +121,43 @@ class RecordsData(ImageData):
     label_key: str = "image/class/label"
     label_offset: int = 0
     """Class number of the first class: 1 in files where 0 means background."""
+
+
+class TokenData(Data):
+    """What every source of sequences of tokens has."""
+
+    @property
+    def max_bad_fraction(self) -> float:
+        """Zero: tokens that have been opened can all be read."""
+        return 0.0
+
+
+class SortingData(TokenData):
+    """Random symbols, then the same symbols sorted, which are to be predicted.
+
+    For a model with ``max_length: 2 * length + 1``, ``vocabulary_size: symbols + 2``.
+    The test sequences are the same for every seed of a run, and apart from training.
+    """
+
+    kind: Literal["sorting"] = "sorting"
+    symbols: int = pydantic.Field(default=16, ge=2)
+    """Different symbols."""
+    length: int = pydantic.Field(default=12, ge=1)
+    """Symbols in a sequence."""
+    train_examples: int = pydantic.Field(default=6400, ge=1)
+    """Sequences that make an epoch; those of every epoch are new."""
+    test_examples: int = pydantic.Field(default=512, ge=1)
+
+    def held_out_splits(self) -> tuple[str, ...]:
+        """The test split, there always."""
+        return ("test",)
+
+
+class TextData(TokenData):
+    """UTF-8 text files as bytes, for a model with ``vocabulary_size: 256``."""
+
+    kind: Literal["text"] = "text"
+    train: str
+    """File of the training split."""
+    validation: str | None = None
+    test: str | None = None

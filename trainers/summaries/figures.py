@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 _MAX_LABELLED_CLASSES = 40
 _MAX_COUNTED_CLASSES = 15
+_MAX_CHARACTERS = 100
 
 
 def rendered(figure: Figure) -> np.ndarray:
@@ -77,11 +78,44 @@ def labelled_images(
         # One channel is grey, which Matplotlib wants without its axis.
         pixels = image[..., 0] if image.shape[-1] == 1 else image
         axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
+        # Ticks that nobody sees would take most of the time to lay out.
+        axes.set(xticks=[], yticks=[])
         axes.set_axis_off()
         axes.set_title(
             prediction if right else f"{prediction} ({label})",
             color="black" if right else "red",
             size="small",
+        )
+    return figure
+
+
+def labelled_sequences(
+    inputs: Sequence[str], labels: Sequence[str], predictions: Sequence[str]
+) -> Figure:
+    """Lines of text: each input and its prediction, wrong ones in red with the label.
+
+    Args:
+      inputs: N texts; what is no ASCII is escaped, and long lines are cut.
+      labels: N texts.
+      predictions: N texts.
+    """
+    lines: list[tuple[str, str]] = []
+    for source, label, prediction in zip(inputs, labels, predictions, strict=True):
+        right = label == prediction
+        lines.append((f"in   {source}", "gray"))
+        lines.append((f"out  {prediction}", "black" if right else "red"))
+        if not right:
+            lines.append((f"not  {label}", "black"))
+    figure = Figure(figsize=(10, 0.3 + 0.2 * len(lines)))
+    for number, (text, color) in enumerate(lines):
+        figure.text(
+            0.02,
+            1 - (number + 1) / (len(lines) + 1),
+            ascii(text)[1:-1][:_MAX_CHARACTERS],
+            color=color,
+            family="monospace",
+            size="small",
+            parse_math=False,
         )
     return figure
 

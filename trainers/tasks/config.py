@@ -9,3 +9,9 @@ class ImageClassificationConfig(Config):
     """One label for each image."""
 
     kind: Literal["image_classification"] = "image_classification"
+
+
+class LanguageModelingConfig(Config):
+    """The next token at every position of a sequence."""
+
+    kind: Literal["language_modeling"] = "language_modeling"

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfmodels import catalog
 from tfmodels.classification.health import health
 from tfmodels.classification.pixels import normalize_pixels
 from tfmodels.errors import ConfigError
@@ -26,6 +25,7 @@ from trainers.interfaces import Shard
 from trainers.interfaces import Totals
 from trainers.summaries import figures
 from trainers.tasks.config import ImageClassificationConfig
+from trainers.tasks.models import build_model
 from trainers.totals import means
 
 _MAX_PICTURES = 36
@@ -88,12 +88,7 @@ class ImageClassification:
 
     def build_model(self) -> keras.Model:
         """The configured model under the configured precision."""
-        before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(self._run.precision)
-        try:
-            return catalog.build(self._model_config)
-        finally:
-            keras.config.set_dtype_policy(before)
+        return build_model(self._model_config, self._run.precision)
 
     def dataset(
         self, split: str, shard: Shard = Shard(), start: int = 0

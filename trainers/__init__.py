@@ -31,12 +31,19 @@ def train(
     return implementation(experiment, workdir, overrides)
 
 
-def evaluate(workdir: str | PathLike[str]) -> dict[str, float]:
+def evaluate(
+    workdir: str | PathLike[str], overrides: Sequence[str] = ()
+) -> dict[str, float]:
     """Evaluates the newest checkpoint of a run on every split but ``train``.
+
+    Args:
+      workdir: folder of the run.
+      overrides: changes such as ``"strategy.remote=false"``: a run can be evaluated on
+        other devices than those that trained it.
 
     Returns:
       The figures by ``split/name``, also written to ``workdir/metrics.json``.
     """
     from trainers.training import evaluate as implementation
 
-    return implementation(workdir)
+    return implementation(workdir, overrides)

@@ -16,6 +16,7 @@ from trainers.interfaces import Shard
 from trainers.interfaces import Stage
 from trainers.interfaces import Summary
 from trainers.interfaces import Totals
+from trainers.interfaces import Trainable
 from trainers.loop import Action
 from trainers.loop import every
 from trainers.summaries.progress import Progress
@@ -70,6 +71,7 @@ class Log(Periodic):
         self._skipped += summary.skipped
         self._gradient_norm = max(self._gradient_norm, summary.gradient_norm)
         self._learning_rate = summary.learning_rate
+        self._extra = summary.extra
         super().__call__(step, summary)
 
     def act(self, step: int) -> None:
@@ -84,6 +86,7 @@ class Log(Periodic):
             "train/examples_per_second": (
                 self._steps * self._batch_size / self._seconds
             ),
+            **self._extra,
         }
         self._writer.scalars(step, figures)
         self._restart()
@@ -102,20 +105,33 @@ class Call(Periodic):
         self._function(step)
 
 
-class DrawSamples(Periodic):
-    """Draws the training batch of the next step as the model will see it."""
+def draw_last_step(step: int, writer: Writer, trainable: Trainable) -> None:
+    """Draws what only this run's strategy has to show."""
+    for name, figure in trainable.figures().items():
+        writer.figure(step, f"strategy/{name}", figure)
 
-    def __init__(self, interval: int, writer: Writer, stage: Stage) -> None:
+
+class DrawSamples(Periodic):
+    """Draws the next step's training batch as the model will see it, and the last step.
+
+    Of the last step, what only its strategy has to show.
+    """
+
+    def __init__(
+        self, interval: int, writer: Writer, stage: Stage, trainable: Trainable
+    ) -> None:
         """`stage` gives the task and where its steps start."""
         super().__init__(interval)
         self._writer = writer
         self._stage = stage
+        self._trainable = trainable
 
     def act(self, step: int) -> None:
         """Draws."""
         batch = _next_batch(self._stage, step)
         for name, figure in self._stage.task.samples(batch).items():
             self._writer.figure(step, f"train/{name}", figure)
+        draw_last_step(step, self._writer, self._trainable)
 
 
 class Diagnose(Periodic):

@@ -11,12 +11,14 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
         "image_classification": (
             "trainers.tasks.image_classification:ImageClassification"
         ),
+        "language_modeling": "trainers.tasks.language_modeling:LanguageModeling",
     },
     "objective": {
         "cross_entropy": "trainers.objectives.cross_entropy:CrossEntropy",
     },
     "strategy": {
         "data_parallel": "trainers.strategies.data_parallel.strategy:DataParallel",
+        "pipeline": "trainers.strategies.pipeline.strategy:Pipeline",
     },
 }
 

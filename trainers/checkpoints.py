@@ -56,12 +56,14 @@ class CheckpointStore:
         Raises:
           DataError: it could not be written; earlier checkpoints are untouched.
         """
+        # Not below: to read them from other processes may fail for its own reasons.
+        tensors = {name: tf.convert_to_tensor(state[name]) for name in sorted(state)}
         final = self._folder / f"step-{step:08d}"
         partial = self._folder / f".{final.name}.partial"
         try:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            _write(partial, state, step, stage)
+            _write(partial, tensors, step, stage)
             shutil.rmtree(final, ignore_errors=True)
             partial.rename(final)
         except (OSError, tf.errors.OpError) as error:
@@ -112,24 +114,19 @@ class CheckpointStore:
         return sorted(found, reverse=True)
 
 
-def _write(folder: Path, state: dict[str, Any], step: int, stage: str) -> None:
-    names = sorted(state)
-    tensors = [tf.convert_to_tensor(state[name]) for name in names]
+def _write(folder: Path, tensors: dict[str, tf.Tensor], step: int, stage: str) -> None:
     tf.raw_ops.SaveV2(
         prefix=str(folder / "state"),
-        tensor_names=names,
-        shape_and_slices=[""] * len(names),
-        tensors=tensors,
+        tensor_names=list(tensors),
+        shape_and_slices=[""] * len(tensors),
+        tensors=list(tensors.values()),
     )
     files = {path.name: _fingerprint(path) for path in sorted(folder.iterdir())}
     manifest = {
         "format": _FORMAT,
         "step": step,
         "stage": stage,
-        "tensors": {
-            name: list(tensor.shape)
-            for name, tensor in zip(names, tensors, strict=True)
-        },
+        "tensors": {name: list(tensor.shape) for name, tensor in tensors.items()},
         "files": files,
     }
     manifest["digest"] = _digest(manifest)

@@ -10,13 +10,18 @@ from typing import Self
 import pydantic
 
 from tfmodels.catalog import MODELS
+from tfmodels.classification.config import ImageClassifierConfig
 from tfmodels.config import Config
 from tfmodels.config import tagged_union
+from tfmodels.transformer.config import TransformerConfig
 from trainers.data.config import DigitsData
 from trainers.data.config import ImageData
 from trainers.data.config import ImageFolderData
 from trainers.data.config import ManifestData
 from trainers.data.config import RecordsData
+from trainers.data.config import SortingData
+from trainers.data.config import TextData
+from trainers.data.config import TokenData
 from trainers.durations import Duration
 from trainers.durations import to_steps
 from trainers.objectives.config import CrossEntropyConfig
@@ -24,26 +29,37 @@ from trainers.optimizers.config import AnyAverage
 from trainers.optimizers.config import AnyOptimizer
 from trainers.optimizers.config import NoAverage
 from trainers.strategies.config import DataParallelConfig
+from trainers.strategies.config import PipelineConfig
 from trainers.tasks.config import ImageClassificationConfig
+from trainers.tasks.config import LanguageModelingConfig
 
 if TYPE_CHECKING:
     AnyModel = Config
-    AnyTask = ImageClassificationConfig
+    AnyTask = ImageClassificationConfig | LanguageModelingConfig
     AnyObjective = CrossEntropyConfig
-    AnyStrategy = DataParallelConfig
+    AnyStrategy = DataParallelConfig | PipelineConfig
 else:
     AnyModel = tagged_union(entry.config for entry in MODELS.values())
-    AnyTask = tagged_union([ImageClassificationConfig])
+    AnyTask = tagged_union([ImageClassificationConfig, LanguageModelingConfig])
     AnyObjective = tagged_union([CrossEntropyConfig])
-    AnyStrategy = tagged_union([DataParallelConfig])
+    AnyStrategy = tagged_union([DataParallelConfig, PipelineConfig])
 
 AnyData = Annotated[
-    DigitsData | ImageFolderData | ManifestData | RecordsData,
+    DigitsData | ImageFolderData | ManifestData | RecordsData | SortingData | TextData,
     pydantic.Field(discriminator="kind"),
 ]
 
-DATA_OF_TASK: dict[type[Config], type[Config]] = {ImageClassificationConfig: ImageData}
+DATA_OF_TASK: dict[type[Config], type[Config]] = {
+    ImageClassificationConfig: ImageData,
+    LanguageModelingConfig: TokenData,
+}
 """What each task can learn from."""
+
+MODEL_OF_TASK: dict[type[Config], type[Config]] = {
+    ImageClassificationConfig: ImageClassifierConfig,
+    LanguageModelingConfig: TransformerConfig,
+}
+"""What each task can teach."""
 
 
 def _check_interval(value: int | str) -> int | str:
@@ -145,6 +161,9 @@ class ExportConfig(Config):
     """Least share of test examples to which quantized and Keras model answer alike."""
     max_accuracy_drop: float = pydantic.Field(default=0.01, ge=0, le=1)
     """Most accuracy (a fraction) that a quantized model may lose on the test split."""
+    stages: int | None = pydantic.Field(default=None, ge=1)
+    """Files of an export in a chain; when absent as many as the stages of a pipeline,
+    or two for another strategy."""
 
 
 class StageConfig(Config):
@@ -234,6 +253,18 @@ class Experiment(Config):
             raise ValueError(
                 "two stages have the same name. Expected every stages[].name only once."
                 f" Received {', '.join(names)}."
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _check_model(self) -> Self:
+        suitable = MODEL_OF_TASK[type(self.task)]
+        if not isinstance(self.model, suitable):
+            kinds = [n for n, e in MODELS.items() if issubclass(e.config, suitable)]
+            raise ValueError(
+                f"the model does not suit the task {self.task.kind}. Expected"
+                f" model.kind to be one of {', '.join(kinds)}. Received model.kind:"
+                f" {self.model.plain()['kind']}."
             )
         return self
 

@@ -28,7 +28,8 @@ def writing(what: object) -> Iterator[None]:
 
 def describe(error: Exception) -> str:
     """What the system says went wrong, without TensorFlow's names of operations."""
-    text = str(getattr(error, "message", error)).partition("\n")[0]
+    text = str(getattr(error, "message", error))
+    text = text.removeprefix("Graph execution error:").lstrip().partition("\n")[0]
     return text.split("}} ")[-1].split(" [Op:")[0].rstrip(" .")
 
 

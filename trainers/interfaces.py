@@ -6,6 +6,7 @@ that every sum below is exact whatever the batch size, the replicas or the damag
 """
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
@@ -78,10 +79,13 @@ class Task(Protocol):
         the seed and the step; every other split is one pass, its end padded.
         """
 
+    def inputs(self, batch: Batch) -> Any:
+        """The model's inputs: a tensor, or a dict of tensors by name."""
+
     def outputs(
         self, model: Callable[..., Outputs], batch: Batch, training: bool
     ) -> Outputs:
-        """Runs the model on one batch."""
+        """Runs the model on one batch; pure in the model's outputs for a pipeline."""
 
     def metrics(self, outputs: Outputs, batch: Batch) -> Totals:
         """Additive figures of one batch; their totals over a split go to `report`."""
@@ -161,6 +165,8 @@ class Summary(NamedTuple):
     """Wall time of the steps."""
     gradient_norm: float
     """Largest global norm of the gradient before clipping."""
+    extra: dict[str, float]
+    """Figures that only this strategy has, of the last step, by name in the logs."""
 
 
 class Trainable(Protocol):
@@ -171,6 +177,9 @@ class Trainable(Protocol):
 
     def run(self, num_steps: int) -> Summary:
         """Trains `num_steps` optimizer steps and returns what happened in them."""
+
+    def figures(self) -> dict[str, Any]:
+        """Pictures that only this strategy has, of the last step, by name."""
 
 
 class Average(Protocol):
@@ -200,8 +209,8 @@ class Strategy(Protocol):
     is_chief: bool
     """Whether this process writes the logs and checkpoints."""
 
-    def build(self, task: Task, num_steps: int) -> Placed:
-        """Builds the task's model; `num_steps` is the whole run, for tail averages."""
+    def build(self, stages: Sequence[Stage]) -> Placed:
+        """Builds the model of a run; its stages say how long and with which slots."""
 
     def prepare(self, placed: Placed, stage: Stage, start: int) -> Trainable:
         """Makes the model trainable by a stage, from step `start` of the run on."""
@@ -211,3 +220,6 @@ class Strategy(Protocol):
 
     def gather(self, number: int) -> list[int]:
         """The numbers that all processes pass; each of them must call this."""
+
+    def close(self) -> None:
+        """Lets go of other processes; nothing it made is used after."""

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,8 @@ class RunFolder:
         """Writes the experiment's configuration, which makes the folder its own."""
         write_atomically(self.config, dump(experiment))
 
-    def experiment(self) -> Experiment:
-        """The configuration of the run.
+    def experiment(self, overrides: Sequence[str] = ()) -> Experiment:
+        """The configuration of the run, with changes.
 
         Raises:
           DataError: the folder holds no run.
@@ -91,7 +92,7 @@ class RunFolder:
                 f"{self.path} holds no run. Expected a folder that 'tfmodels train"
                 " --workdir' made, with config.yaml in it."
             )
-        return load_experiment(self.config)
+        return load_experiment(self.config, overrides)
 
     def write_metrics(self, metrics: Mapping[str, float]) -> None:
         """Writes the final figures."""

@@ -1,11 +1,21 @@
-"""From an experiment to the stages of its training, with their data opened."""
+"""From an experiment to its strategy and its stages, devices and data opened."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from contextlib import contextmanager
+
+import keras
+import tensorflow as tf
 
 from trainers.catalog import implementation
 from trainers.durations import to_steps
 from trainers.experiment import AnyData
 from trainers.experiment import Experiment
+from trainers.files import describe
 from trainers.interfaces import Stage
+from trainers.interfaces import Strategy
 from trainers.interfaces import Task
+from trainers.workers import process_lost
 
 
 def open_task(experiment: Experiment, data: AnyData) -> Task:
@@ -41,3 +51,21 @@ def plan_stages(experiment: Experiment) -> tuple[Stage, ...]:
             )
         )
     return tuple(stages)
+
+
+@contextmanager
+def open_strategy(
+    experiment: Experiment,
+) -> Iterator[tuple[Strategy, tuple[Stage, ...]]]:
+    """Opens the devices first: some can only be set up before TensorFlow starts.
+
+    Raises:
+      ProcessLost: another process of the job has ended, now or in the context.
+    """
+    make = implementation("strategy", experiment.strategy.kind)
+    try:
+        with closing(make(experiment.strategy, experiment.run)) as strategy:
+            keras.utils.set_random_seed(experiment.run.seed)
+            yield strategy, plan_stages(experiment)
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise process_lost(describe(error)) from None

@@ -1,10 +1,12 @@
-"""Names of the variables a checkpoint holds, wherever the variables live."""
+"""Which variables are trained, and the names under which a checkpoint holds them."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import keras
 
+from tfmodels.errors import ConfigError
 from trainers.interfaces import Placed
 
 
@@ -43,3 +45,25 @@ def placed_variables(placed: Placed) -> dict[str, Any]:
         **named_variables("model", model.variables, model.weights),
         **{f"average/{path}": variable for path, variable in averages.items()},
     }
+
+
+def trained_variables(
+    model: keras.Model, frozen: tuple[str, ...]
+) -> list[keras.Variable]:
+    """The trainable variables whose path matches none of the patterns.
+
+    Raises:
+      ConfigError: a pattern matches no trainable variable.
+    """
+    for pattern in frozen:
+        if not any(re.search(pattern, v.path) for v in model.trainable_variables):
+            paths = [variable.path for variable in model.trainable_variables[:5]]
+            raise ConfigError(
+                f"stages.freeze: {pattern!r} matches no trained variable. Expected a"
+                f" regular expression for paths such as {', '.join(paths)}."
+            )
+    return [
+        variable
+        for variable in model.trainable_variables
+        if not any(re.search(pattern, variable.path) for pattern in frozen)
+    ]

@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-import keras
-import tensorflow as tf
 from rich.console import Console
 
 from tfmodels.errors import DataError
-from tfmodels.errors import ProcessLost
 from trainers import actions
-from trainers.catalog import implementation
 from trainers.checkpoints import Checkpoint
 from trainers.checkpoints import CheckpointStore
 from trainers.checkpoints import restore
@@ -24,7 +20,6 @@ from trainers.durations import to_steps
 from trainers.evaluation import Evaluation
 from trainers.evaluation import held_out
 from trainers.experiment import Experiment
-from trainers.files import describe
 from trainers.files import writing
 from trainers.guards import make_guards
 from trainers.interfaces import Placed
@@ -36,7 +31,7 @@ from trainers.preemption import StopRequest
 from trainers.preemption import stop_requests
 from trainers.runs import RunFolder
 from trainers.runs import newest
-from trainers.stages import plan_stages
+from trainers.stages import open_strategy
 from trainers.state import placed_variables
 from trainers.summaries.figures import save_curves
 from trainers.summaries.jsonl import JsonlWriter
@@ -67,16 +62,9 @@ def train(
     experiment = load_experiment(path, overrides)
     folder = RunFolder(Path(workdir))
     folder.check(experiment)
-    try:
-        with stop_requests() as stop:
-            return _Training(experiment, folder, stop).run()
-    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-        raise ProcessLost(
-            "Another process of this job cannot be reached any more. Expected all that"
-            f" TF_CONFIG names to run to the end; received: {describe(error)}. Start"
-            " all of them again with the same command: the run goes on from its last"
-            " checkpoint."
-        ) from None
+    with stop_requests() as stop, open_strategy(experiment) as (strategy, stages):
+        stop.listen()
+        return _Training(experiment, folder, stop, strategy, stages).run()
 
 
 def dry_run(path: str | PathLike[str], overrides: Sequence[str] = ()) -> str:
@@ -86,51 +74,48 @@ def dry_run(path: str | PathLike[str], overrides: Sequence[str] = ()) -> str:
       The table of the model's parameters.
     """
     experiment = load_experiment(path, overrides)
-    strategy, stages = _prepare(experiment)
-    placed = strategy.build(stages[0].task, stages[-1].end)
-    for stage in stages:
-        strategy.prepare(placed, stage, stage.start).run(1)
-    return parameter_overview(placed.model)
+    with open_strategy(experiment) as (strategy, stages):
+        placed = strategy.build(stages)
+        for stage in stages:
+            strategy.prepare(placed, stage, stage.start).run(1)
+        return parameter_overview(placed.model)
 
 
-def evaluate(workdir: str | PathLike[str]) -> dict[str, float]:
+def evaluate(
+    workdir: str | PathLike[str], overrides: Sequence[str] = ()
+) -> dict[str, float]:
     """See `trainers.evaluate`."""
     folder = RunFolder(Path(workdir))
-    experiment = folder.experiment()
+    experiment = folder.experiment(overrides)
     checkpoint = newest(folder)
-    strategy, stages = _prepare(experiment)
-    placed = strategy.build(stages[-1].task, stages[-1].end)
-    restore(checkpoint, placed_variables(placed))
-    evaluation = Evaluation(strategy, placed, experiment.data.max_bad_fraction)
-    metrics = evaluation.all(stages[-1], checkpoint.step)
-    if strategy.is_chief:
-        folder.write_metrics(metrics)
-    return metrics
-
-
-def _prepare(experiment: Experiment) -> tuple[Strategy, tuple[Stage, ...]]:
-    """Opens the devices first: some can only be set up before TensorFlow starts."""
-    make = implementation("strategy", experiment.strategy.kind)
-    strategy: Strategy = make(experiment.strategy, experiment.run)
-    keras.utils.set_random_seed(experiment.run.seed)
-    return strategy, plan_stages(experiment)
+    with open_strategy(experiment) as (strategy, stages):
+        placed = strategy.build(stages)
+        restore(checkpoint, placed_variables(placed))
+        evaluation = Evaluation(strategy, placed, experiment.data.max_bad_fraction)
+        metrics = evaluation.all(stages[-1], checkpoint.step)
+        if strategy.is_chief:
+            folder.write_metrics(metrics)
+        return metrics
 
 
 class _Training:
     """One process's part of a training run."""
 
     def __init__(
-        self, experiment: Experiment, folder: RunFolder, stop: StopRequest
+        self,
+        experiment: Experiment,
+        folder: RunFolder,
+        stop: StopRequest,
+        strategy: Strategy,
+        stages: tuple[Stage, ...],
     ) -> None:
         self._run = experiment.run
         self._experiment = experiment
         self._folder = folder
-        self._strategy, self._stages = _prepare(experiment)
+        self._strategy = strategy
+        self._stages = stages
         self._stop = stop
-        self._stop.listen()
-        self._placed: Placed = self._strategy.build(
-            self._stages[0].task, self._stages[-1].end
-        )
+        self._placed: Placed = self._strategy.build(self._stages)
         self._store = CheckpointStore(
             folder.path / "checkpoints", self._run.keep_checkpoints
         )
@@ -234,6 +219,7 @@ class _Training:
     def _finish(self) -> RunResult:
         metrics = self._evaluation.all(self._stages[-1], self._step)
         if self._strategy.is_chief:
+            actions.draw_last_step(self._step, self._writers, self._trainable)
             self._folder.write_metrics(metrics)
             with writing(self._folder.pictures):
                 # Nothing has been drawn yet when no split is held out.
@@ -281,7 +267,9 @@ class _Training:
         made: list[Action] = []
         if run.images_every is not None:
             interval = to_steps(run.images_every, epoch)
-            made.append(actions.DrawSamples(interval, self._writers, stage))
+            made.append(
+                actions.DrawSamples(interval, self._writers, stage, self._trainable)
+            )
         if run.histograms_every is not None:
             interval = to_steps(run.histograms_every, epoch)
             made.append(actions.DrawHistograms(interval, self._writers, self._placed))

@@ -41,6 +41,13 @@ run:
   average: {kind: exponential, decay: 0.9}
 """
 
+ONE_MODULE = (
+    "model.stages=[[{pass_through: 64, group_3x3: [96, 128]}]]",
+    "model.heads=[]",
+    "objective.auxiliary_weights={}",
+)
+"""Overrides for tests to which the network does not matter."""
+
 
 def write_config(folder: Path, text: str = SMALL) -> Path:
     """The configuration as a file."""

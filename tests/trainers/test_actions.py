@@ -41,6 +41,13 @@ class Memory(Writer):
         self.distributions = dict(values)
 
 
+class Drawn:
+    """A trainable with a picture of its own."""
+
+    def figures(self) -> dict[str, Figure]:
+        return {"timeline": Figure()}
+
+
 @pytest.fixture
 def memory() -> Memory:
     return Memory()
@@ -49,7 +56,7 @@ def memory() -> Memory:
 @pytest.fixture
 def placed() -> Placed:
     model = ToyTask().build_model()
-    return Placed(model, build_average(NoAverage(), model, 1))
+    return Placed(model, build_average(NoAverage(), model.variables, 1))
 
 
 def chunk(steps: int, **changes: object) -> Summary:
@@ -60,6 +67,7 @@ def chunk(steps: int, **changes: object) -> Summary:
         "learning_rate": 0.1,
         "seconds": steps / 2,
         "gradient_norm": 1.0,
+        "extra": {},
     }
     return Summary(steps=steps, **{**values, **changes})
 
@@ -122,7 +130,8 @@ def test_a_call_comes_at_every_multiple_of_the_interval() -> None:
 
 def test_samples_are_of_the_batch_of_the_next_step(memory: Memory) -> None:
     stage = later(stage_start=40)
-    run(actions.DrawSamples(5, memory, stage), stop=46, start=43)
+    run(actions.DrawSamples(5, memory, stage, Drawn()), stop=46, start=43)
+    assert memory.drawn["strategy/timeline"][0] == 45
     step, figure = memory.drawn["train/features"]
     batches = stage.task.dataset("train", Shard(), 0).skip(5)
     total = float(tf.reduce_sum(next(iter(batches))["features"]))

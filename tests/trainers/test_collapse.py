@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import trainers
+from tests.trainers.small import ONE_MODULE
 from tests.trainers.small import assert_same_state
 from tests.trainers.small import last_state
 from tests.trainers.small import write_config
@@ -19,9 +20,7 @@ from trainers.summaries.jsonl import read_scalars
 from trainers.tasks.image_classification import ImageClassification
 
 SHORT = [
-    "model.stages=[[{pass_through: 64, group_3x3: [96, 128]}]]",
-    "model.heads=[]",
-    "objective.auxiliary_weights={}",
+    *ONE_MODULE,
     "run.steps=6",
     "run.steps_per_loop=2",
     "run.checkpoint_every=4",

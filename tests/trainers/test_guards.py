@@ -18,7 +18,13 @@ def summary(
     steps: int = 10, skipped: int = 0, **totals: tuple[float, float]
 ) -> Summary:
     return Summary(
-        steps, totals, skipped, learning_rate=0.1, seconds=1.0, gradient_norm=1.0
+        steps,
+        totals,
+        skipped,
+        learning_rate=0.1,
+        seconds=1.0,
+        gradient_norm=1.0,
+        extra={},
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import trainers
+from tests.trainers.small import ONE_MODULE
 from tests.trainers.small import SMALL
 from tests.trainers.small import assert_same_state
 from tests.trainers.small import last_state
@@ -83,7 +84,7 @@ def test_sigterm_while_the_model_is_built_saves_and_stops(
         return plan_stages(experiment)
 
     with monkeypatch.context() as patch:
-        patch.setattr("trainers.training.plan_stages", plan)
+        patch.setattr("trainers.stages.plan_stages", plan)
         with pytest.raises(Preempted, match="is saved"):
             trainers.train(config, tmp_path / "run")
     trainers.train(config, tmp_path / "run")
@@ -143,7 +144,7 @@ def test_stages_change_objective_optimizer_and_data_and_resume_exactly(
 ) -> None:
     text = SMALL.replace("  steps: 60\n", "") + STAGES
     config = write_config(tmp_path, text)
-    whole = trainers.train(config, tmp_path / "whole")
+    whole = trainers.train(config, tmp_path / "whole", ONE_MODULE)
     assert whole.step == 40
     state = last_state(tmp_path / "whole")
     assert state["optimizer/iteration"] == 20
@@ -154,7 +155,7 @@ def test_stages_change_objective_optimizer_and_data_and_resume_exactly(
 
     thread = sigterm_after_a_checkpoint(tmp_path / "cut")
     with pytest.raises(Preempted):
-        trainers.train(config, tmp_path / "cut")
+        trainers.train(config, tmp_path / "cut", ONE_MODULE)
     thread.join()
-    trainers.train(config, tmp_path / "cut")
+    trainers.train(config, tmp_path / "cut", ONE_MODULE)
     assert_same_state(tmp_path / "whole", tmp_path / "cut")

@@ -65,9 +65,13 @@ class ToyTask:
 
         return records.map(read)
 
+    def inputs(self, batch: dict[str, Any]) -> tf.Tensor:
+        """The model's input, float32 [b, 4]."""
+        return batch["features"]
+
     def outputs(self, model: Any, batch: dict[str, Any], training: bool) -> Any:
         """``logits`` float32 [b, 3]."""
-        return model(batch["features"], training=training)
+        return model(self.inputs(batch), training=training)
 
     def metrics(self, outputs: Any, batch: dict[str, Any]) -> dict[str, Any]:
         """How often the best class is right."""

@@ -1,6 +1,7 @@
 """Averages of a model's weights over training steps, used to evaluate and to export."""
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -97,18 +98,18 @@ class WeightAverage:
 
 
 def build_average(
-    config: AnyAverage, model: keras.Model, num_steps: int
+    config: AnyAverage, variables: Iterable[keras.Variable], num_steps: int
 ) -> WeightAverage:
-    """Makes the average of all floating-point variables of a model.
+    """Makes the average of all floating-point variables.
 
     Batch-norm statistics are among them: averaged weights need averaged statistics.
 
     Args:
       config: kind of average; `NoAverage` gives one that holds and changes nothing.
-      model: a built model.
+      variables: of a model; integer ones are left out.
       num_steps: optimizer steps of the whole run.
     """
-    variables = [v for v in model.variables if keras.backend.is_float_dtype(v.dtype)]
+    variables = [v for v in variables if keras.backend.is_float_dtype(v.dtype)]
     if isinstance(config, NoAverage):
         return WeightAverage([], tf.ones_like)
     if isinstance(config, ExponentialAverage):

@@ -57,3 +57,11 @@ def build_optimizer(
         epsilon=config.epsilon,
         name="optimizer",
     )
+
+
+def num_slots(config: AnyOptimizer) -> int:
+    """How many numbers the optimizer keeps for each weight."""
+    weight = keras.Variable(keras.ops.zeros((2, 3)), name="weight")
+    optimizer = build_optimizer(config, stage_length=1000, steps_per_epoch=1)
+    optimizer.build([weight])
+    return sum(v.shape == weight.shape for v in optimizer.variables)

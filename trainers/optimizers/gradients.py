@@ -60,7 +60,17 @@ def apply_gradients(
     gradients: Sequence[Any],
     variables: Sequence[keras.Variable],
 ) -> None:
-    """One optimizer step, from outside the replicas.
+    """One optimizer step, from outside the replicas; see `update_variables`."""
+    update_variables(optimizer, gradients, variables)
+    optimizer.iterations.assign_add(1)
+
+
+def update_variables(
+    optimizer: keras.optimizers.Optimizer,
+    gradients: Sequence[Any],
+    variables: Sequence[keras.Variable],
+) -> None:
+    """Updates some variables without counting a step, from outside the replicas.
 
     Keras's own `Optimizer.apply` works only inside a replica, where the step cannot be
     made conditional on finite gradients: ``merge_call`` is refused under ``tf.cond``.
@@ -90,4 +100,3 @@ def apply_gradients(
             args=(gradient, learning_rate, decay or 0.0),
             group=False,
         )
-    optimizer.iterations.assign_add(1)

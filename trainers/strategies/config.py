@@ -34,3 +34,50 @@ class DataParallelConfig(Config):
                 f" {self.replicas}."
             )
         return self
+
+
+class PartitionConfig(Config):
+    """How the layers of a model are shared out among the stages of a pipeline."""
+
+    file: str | None = None
+    """JSON file with the cuts, as ``tfmodels plan --output`` writes it; the other keys
+    then mean nothing."""
+    costs: Literal["flops", "time", "memory"] = "flops"
+    """What is balanced: floating-point operations, known from the shapes; seconds,
+    measured on this machine; or bytes of parameters and kept results."""
+    objective: Literal["max", "variance"] = "max"
+    """Least cost of the slowest stage, or least variance as in arXiv 1811.06965."""
+    byte_cost: float = pydantic.Field(default=0.0, ge=0)
+    """Cost of a byte that passes from stage to stage, in the units of `costs`; a stage
+    is at least as slow as what it sends."""
+    memory_cap: pydantic.PositiveInt | None = None
+    """Most bytes on a device; no bound when absent."""
+
+
+class PipelineConfig(Config):
+    """Stages of the model on devices in a row, through which micro-batches pass."""
+
+    kind: Literal["pipeline"] = "pipeline"
+    devices: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
+    """auto: GPUs of this machine if there are enough, else its CPU."""
+    stages: int = pydantic.Field(default=2, ge=1)
+    """Devices in a row; a stage on each of them, or `chunks` of them."""
+    microbatches: int = pydantic.Field(default=4, ge=1)
+    """Parts of a batch that are in the pipeline at the same time; equal, or differing
+    by one example."""
+    schedule: Literal["gpipe", "1f1b", "interleaved_1f1b", "zb_h1"] = "1f1b"
+    """Order of forward and backward tasks; all give the same gradients."""
+    chunks: int = pydantic.Field(default=1, ge=1)
+    """Stages on each device, for `interleaved_1f1b`."""
+    rematerialize: Literal["never", "except_last", "always"] = "never"
+    """Which forward tasks are done again before their gradient, in place of keeping
+    all that they computed; `except_last` leaves out those whose gradient follows at
+    once."""
+    replicas: int = pydantic.Field(default=1, ge=1)
+    """Copies of the whole pipeline, each with a share of every micro-batch."""
+    remote: bool = False
+    """Run the stages on the worker processes that the variable TF_CONFIG names."""
+    tpu: str = ""
+    """Name or address of the TPU, for ``devices: tpu``."""
+    partition: PartitionConfig = PartitionConfig()
+    """Which layers make a stage."""

@@ -36,7 +36,7 @@ def walk(
 ) -> tuple[keras.Model, WeightAverage, list[list[np.ndarray]]]:
     """Moves all float variables at random; returns all values, step by step."""
     model = small_model()
-    average = build_average(config, model, num_steps)
+    average = build_average(config, model.variables, num_steps)
     update = tf.function(average.update)
     rng = np.random.default_rng(1)
     history = [values(model)]
@@ -65,7 +65,7 @@ def test_decay_of_the_exponential_average(
     step: int, decay: float, expected: float
 ) -> None:
     config = ExponentialAverage(decay=decay)
-    average = build_average(config, small_model(), 1)
+    average = build_average(config, small_model().variables, 1)
     fraction = float(average.fraction(tf.constant(step, tf.int64)))
     assert fraction == pytest.approx(1 - expected, rel=1e-6)
 
@@ -95,7 +95,7 @@ def test_polyak_average_is_a_copy_until_the_tail_has_a_second_step(
     tail: float, num_steps: int
 ) -> None:
     model = small_model()
-    average = build_average(PolyakAverage(tail=tail), model, num_steps)
+    average = build_average(PolyakAverage(tail=tail), model.variables, num_steps)
     start = round((1 - tail) * num_steps)
     for step in range(min(start + 1, num_steps)):
         kernel = model.variables[0]
@@ -175,7 +175,7 @@ def forward_steps(
     with strategy.scope():
         model = small_model(synchronized)
         model.variables[0].assign(np.arange(6.0).reshape(3, 2))
-        average = build_average(ExponentialAverage(decay=0.6), model, 4)
+        average = build_average(ExponentialAverage(decay=0.6), model.variables, 4)
 
     def replica_step(inputs: tf.Tensor, step: tf.Tensor) -> None:
         model(inputs, training=True)

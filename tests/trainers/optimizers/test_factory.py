@@ -14,6 +14,7 @@ from trainers.optimizers.config import MomentumSGD
 from trainers.optimizers.config import PolynomialSchedule
 from trainers.optimizers.config import RMSProp
 from trainers.optimizers.factory import build_optimizer
+from trainers.optimizers.factory import num_slots
 from trainers.optimizers.gradients import apply_gradients
 
 GRADIENTS = [[0.5, -1.0], [0.25, 0.0], [-1.0, 2.0]]
@@ -143,3 +144,16 @@ def test_variables_are_called_the_same_in_every_process() -> None:
             "optimizer/kernel_velocity",
             "optimizer/kernel_momentum",
         ]
+
+
+@pytest.mark.parametrize(
+    ("config", "slots"),
+    [
+        (MomentumSGD(learning_rate=ConstantSchedule(initial=1.0), momentum=0.9), 1),
+        (MomentumSGD(learning_rate=ConstantSchedule(initial=1.0), momentum=0.0), 0),
+        (Adam(learning_rate=ConstantSchedule(initial=1.0)), 2),
+        (published("tf1", momentum=0.9), 2),
+    ],
+)
+def test_numbers_kept_for_each_weight(config: AnyOptimizer, slots: int) -> None:
+    assert num_slots(config) == slots

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from trainers.summaries.figures import confusion_matrix
 from trainers.summaries.figures import curves
 from trainers.summaries.figures import labelled_images
+from trainers.summaries.figures import labelled_sequences
 from trainers.summaries.figures import rendered
 from trainers.summaries.figures import save_curves
 
@@ -76,3 +77,16 @@ def test_rendered_pixels_have_the_size_and_colours_of_the_figure() -> None:
 def test_no_figure_is_kept_by_pyplot() -> None:
     rendered(confusion_matrix(COUNTS, ["cat", "dog"]))
     assert pyplot.get_fignums() == []
+
+
+def test_sequences_are_lines_and_mistakes_are_red() -> None:
+    figure = labelled_sequences(["3 1", "$x$\n日"], ["1 3", "ab"], ["1 3", "a" * 300])
+    drawn = [(text.get_text(), text.get_color()) for text in figure.texts]
+    assert drawn == [
+        ("in   3 1", "gray"),
+        ("out  1 3", "black"),
+        (r"in   $x$\n\u65e5", "gray"),
+        ("out  " + "a" * 95, "red"),
+        ("not  ab", "black"),
+    ]
+    assert rendered(figure).shape[-1] == 4

@@ -1,6 +1,7 @@
 """The data-parallel strategy: whole models on each device, shares of each batch."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -53,12 +54,13 @@ class DataParallel:
         # Not the number of its task: a job "chief" has a number 0 besides worker 0.
         return int(self._distribution.extended._id_in_cluster)
 
-    def build(self, task: Task, num_steps: int) -> Placed:
-        """Builds the task's model and its averages, mirrored on every device.
+    def build(self, stages: Sequence[Stage]) -> Placed:
+        """Builds the model of a run and its averages, mirrored on every device.
 
         Raises:
           ConfigError: the batch cannot be shared equally.
         """
+        task = stages[0].task
         shares = self.num_replicas * self._run.accumulation
         if task.batch_size % shares:
             raise ConfigError(
@@ -69,7 +71,7 @@ class DataParallel:
         with self._distribution.scope():
             model = task.build_model()
             self._synchronize_batch_norm(model, task)
-            average = build_average(self._run.average, model, num_steps)
+            average = build_average(self._run.average, model.variables, stages[-1].end)
         return Placed(model, average)
 
     def _synchronize_batch_norm(self, model: keras.Model, task: Task) -> None:
@@ -155,6 +157,9 @@ class DataParallel:
         if self._num_processes == 1:
             return [number]
         return [int(each) for each in self._gather(tf.constant([int(number)]))]
+
+    def close(self) -> None:
+        """Other processes take part until they end."""
 
     @tf.function(autograph=False)
     def _gather(self, number: tf.Tensor) -> tf.Tensor:

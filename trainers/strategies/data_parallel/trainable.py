@@ -1,6 +1,5 @@
 """The data-parallel step: gradients, one all-reduce, normalisation, guarded update."""
 
-import re
 import time
 from typing import Any
 
@@ -8,7 +7,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfmodels.errors import ConfigError
 from trainers.experiment import RunConfig
 from trainers.interfaces import Batch
 from trainers.interfaces import Placed
@@ -22,6 +20,7 @@ from trainers.optimizers.gradients import clip_by_global_norm
 from trainers.optimizers.loss_scale import LossScale
 from trainers.state import named_variables
 from trainers.state import placed_variables
+from trainers.state import trained_variables
 
 
 class DataParallelTrainable:
@@ -48,7 +47,7 @@ class DataParallelTrainable:
         self._stage = stage
         self._micro_batches = run.accumulation
         self._may_skip = run.skippable_updates > 0
-        self._variables = _trained(placed.model, stage.frozen)
+        self._variables = trained_variables(placed.model, stage.frozen)
         self._statistics = [
             variable.value
             for variable in placed.model.non_trainable_variables
@@ -92,7 +91,12 @@ class DataParallelTrainable:
             learning_rate=float(self._optimizer.learning_rate),
             seconds=time.perf_counter() - started,
             gradient_norm=float(result["gradient_norm"]),
+            extra={},
         )
+
+    def figures(self) -> dict[str, Any]:
+        """None of its own."""
+        return {}
 
     @property
     def traces(self) -> int:
@@ -203,22 +207,6 @@ class DataParallelTrainable:
             apply()
         self._scale.update(finite)
         return 1 - tf.cast(finite, tf.int32)
-
-
-def _trained(model: keras.Model, frozen: tuple[str, ...]) -> list[keras.Variable]:
-    """The trainable variables whose path matches none of the patterns."""
-    for pattern in frozen:
-        if not any(re.search(pattern, v.path) for v in model.trainable_variables):
-            paths = [variable.path for variable in model.trainable_variables[:5]]
-            raise ConfigError(
-                f"stages.freeze: {pattern!r} matches no trained variable. Expected a"
-                f" regular expression for paths such as {', '.join(paths)}."
-            )
-    return [
-        variable
-        for variable in model.trainable_variables
-        if not any(re.search(pattern, variable.path) for pattern in frozen)
-    ]
 
 
 def _sum_over_replicas(

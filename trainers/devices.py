@@ -1,0 +1,106 @@
+"""The devices of this machine, of a cluster and of a TPU, opened for a strategy."""
+
+import json
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from tfmodels.errors import ConfigError
+
+
+def open_devices(kind: str, count: int | None, key: str) -> list[str]:
+    """Names of devices of this machine, in their order.
+
+    Splits the CPU into virtual devices if several are asked for, and gives each its
+    share of the cores: before the process's first TensorFlow operation.
+
+    Args:
+      kind: ``gpu``, ``cpu``, or ``auto`` for GPUs if there are enough, else the CPU.
+      count: how many; all GPUs, or one CPU device, when absent.
+      key: of the configuration, to blame for a wrong count.
+
+    Raises:
+      ConfigError: there are too few.
+    """
+    # Not the logical ones: to list them starts TensorFlow, and ends all choice.
+    gpus = tf.config.list_physical_devices("GPU")
+    if kind == "gpu" or (kind == "auto" and len(gpus) >= (count or 1)):
+        found = tf.config.list_logical_devices("GPU")
+        return _take(found, count or max(1, len(found)), "GPU", key)
+    if count and count > 1:
+        _split_cpu(count, key)
+    return _take(tf.config.list_logical_devices("CPU"), count or 1, "CPU", key)
+
+
+def _take(
+    devices: list[tf.config.LogicalDevice], count: int, kind: str, key: str
+) -> list[str]:
+    if len(devices) < count:
+        raise ConfigError(
+            f"{key}: too few devices. Expected {count} of kind {kind}; this machine has"
+            f" {len(devices)}. Change strategy.devices or {key}."
+        )
+    return [device.name for device in devices[:count]]
+
+
+def _split_cpu(count: int, key: str) -> None:
+    physical = tf.config.list_physical_devices("CPU")[0]
+    if tf.config.get_logical_device_configuration(physical):
+        return
+    parts = [tf.config.LogicalDeviceConfiguration()] * count
+    cores = os.cpu_count() or 1
+    try:
+        tf.config.set_logical_device_configuration(physical, parts)
+        # With fewer threads than devices some would wait for others that wait for them;
+        # with the default number of threads each device would use all cores.
+        tf.config.threading.set_inter_op_parallelism_threads(max(count, cores))
+        tf.config.threading.set_intra_op_parallelism_threads(max(1, cores // count))
+    except RuntimeError:
+        raise ConfigError(
+            f"{key}: the CPU cannot be split into {count} virtual devices any more,"
+            " because TensorFlow already runs in this process. Start the training in a"
+            " fresh process."
+        ) from None
+
+
+def read_cluster(key: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The cluster and this process's task in it, from the variable TF_CONFIG.
+
+    Args:
+      key: what asks for a cluster, such as a key of the configuration.
+
+    Raises:
+      ConfigError: TF_CONFIG is missing or incomplete.
+    """
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        cluster, task = (json.loads(text)[part] for part in ("cluster", "task"))
+        cluster[task["type"]][task["index"]]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise ConfigError(
+            f"{key}: the cluster is unknown. Expected the environment variable"
+            " TF_CONFIG with a 'cluster', and this process's 'task' in it; received"
+            f" {text[:80]!r} ({error!r}). Set it in every process, or start all of them"
+            " with `tfmodels launch local`."
+        ) from None
+    return cluster, task
+
+
+def connect_tpu(
+    address: str,
+) -> tuple[tf.distribute.cluster_resolver.TPUClusterResolver, Any]:
+    """Connects to a TPU; its resolver and its topology.
+
+    Raises:
+      ConfigError: there is none at the address.
+    """
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=address)
+    except ValueError as error:
+        raise ConfigError(
+            "strategy.tpu: no TPU found. Expected the name or address of one; received"
+            f" {address!r} ({error})."
+        ) from None
+    tf.config.experimental_connect_to_cluster(resolver)
+    return resolver, tf.tpu.experimental.initialize_tpu_system(resolver)

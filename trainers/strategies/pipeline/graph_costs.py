@@ -1,0 +1,254 @@
+"""What the graph of a model costs: operations, seconds, kept results."""
+
+import statistics
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework import ops
+from tensorflow.python.profiler.internal import flops_registry  # noqa: F401
+from tensorflow.python.util import deprecation
+
+from tfmodels.errors import ConfigError
+from trainers.strategies.pipeline.liveness import VIEWS
+from trainers.strategies.pipeline.liveness import peak_bytes
+from trainers.strategies.pipeline.liveness import root
+from trainers.strategies.pipeline.liveness import size
+
+_RUNS = 5
+_FREE = (*VIEWS, "Placeholder", "Const", "NoOp")
+_NORMALIZATIONS = ("FusedBatchNormV3", "LRN")
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+_LOOPS = ("While", "StatelessWhile")
+
+
+class Seconds(NamedTuple):
+    """Measured durations of one micro-batch."""
+
+    forward: float
+    backward: float
+
+
+@dataclass(frozen=True)
+class ItemCost:
+    """What an item, or a model, costs for one micro-batch."""
+
+    flops: int
+    """Floating-point operations of the forward pass."""
+    residuals: int
+    """Bytes that the gradient needs of what the forward pass makes inside."""
+    kept_reads: tuple[int, ...]
+    """Which of the tensors that it reads the gradient needs."""
+    kept_writes: tuple[int, ...]
+    """Which of the tensors that it writes the gradient needs."""
+    temporaries: int
+    """Most bytes that a pass, forward or backward, holds besides at a time; gradients
+    of weights, which stay, left out."""
+    seconds: Seconds | None
+    """None unless measured."""
+
+
+def num_bytes(tensor: Any, rows: int) -> int:
+    """Bytes of a symbolic tensor in a micro-batch."""
+    spec = _spec(tensor, rows)
+    return int(spec.shape.num_elements() * spec.dtype.size)
+
+
+def model_cost(model: keras.Model, rows: int, measured: bool = False) -> ItemCost:
+    """What a model costs, from a list to a dict of tensors; see `item_costs`."""
+    traced = _Traced(model, rows)
+    run = _ancestors(traced.writes)
+    forward = [op for op in traced.forward if op in run]
+    roots = [root(tensor).ref() for tensor in traced.reads]
+    ends = [root(tensor).ref() for tensor in traced.writes]
+    kept = {root(tensor).ref() for tensor in _kept(traced)}
+    inner = [
+        tensor.deref()
+        for tensor in kept - {*roots, *ends}
+        if tensor.deref().op.type not in ("Placeholder", "Const")
+    ]
+    return ItemCost(
+        flops=sum(map(_flops, forward)),
+        residuals=sum(map(size, inner)) + sum(map(_accumulated, forward)),
+        kept_reads=tuple(i for i, each in enumerate(roots) if each in kept),
+        kept_writes=tuple(
+            i for i, end in enumerate(ends) if end in kept and end not in roots
+        ),
+        temporaries=_temporaries(traced, forward, {*kept, *ends}),
+        seconds=traced.measure() if measured else None,
+    )
+
+
+class _Traced:
+    """The graph of a model's forward and backward pass, its weights being arguments."""
+
+    def __init__(self, model: keras.Model, rows: int) -> None:
+        self._model = model
+        self._weights = [_variable_spec(v) for v in model.trainable_variables]
+        self._states = [_variable_spec(v) for v in model.non_trainable_variables]
+        self._reads = [_spec(tensor, rows) for tensor in model.inputs]
+        outputs = (_spec(tensor, rows) for tensor in model.outputs)
+        self._cotangents = [spec for spec in outputs if spec.dtype.is_floating]
+        self.forward: list[tf.Operation] = []
+        self.reads: list[tf.Tensor] = []
+        self.writes: list[tf.Tensor] = []
+        self.upstream: list[tf.Tensor] = []
+        self.input_gradients: list[tf.Tensor] = []
+        self.weight_gradients: list[tf.Tensor] = []
+        self._both = tf.function(self._gradients, autograph=False)
+        graph = self._both.get_concrete_function(*self._arguments).graph
+        others = {op.name for op in self.forward}
+        self.backward = [op for op in graph.get_operations() if op.name not in others]
+
+    @property
+    def _arguments(self) -> tuple[list[tf.TensorSpec], ...]:
+        return self._weights, self._states, self._reads, self._cotangents
+
+    def _run(self, weights: Any, states: Any, reads: Any) -> list[tf.Tensor]:
+        made, _ = self._model.stateless_call(weights, states, reads, training=True)
+        return [made[name] for name in self._model.output]
+
+    def _gradients(self, weights: Any, states: Any, reads: Any, cotangents: Any) -> Any:
+        sources = [*weights, *(read for read in reads if read.dtype.is_floating)]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(sources)
+            made = self._run(weights, states, reads)
+        self.reads, self.writes = reads, made
+        self.forward = ops.get_default_graph().get_operations()
+        targets = [write for write in made if write.dtype.is_floating]
+        found = tape.gradient(targets, sources, cotangents)
+        self.upstream = cotangents
+        self.weight_gradients = _dense(found[: len(weights)])
+        self.input_gradients = _dense(found[len(weights) :])
+        return made, self.weight_gradients, self.input_gradients
+
+    def measure(self) -> Seconds:
+        """Medians of several runs, after one that warms up."""
+        arguments = tf.nest.map_structure(_random, self._arguments)
+        forward = tf.function(self._run, autograph=False)
+        alone, both = [], []
+        for _ in range(_RUNS + 1):
+            alone.append(_timed(forward, arguments[:3]))
+            both.append(_timed(self._both, arguments))
+        seconds = statistics.median(alone[1:])
+        return Seconds(seconds, max(0.0, statistics.median(both[1:]) - seconds))
+
+
+def _dense(gradients: Sequence[Any]) -> list[tf.Tensor]:
+    return [tf.convert_to_tensor(each) for each in gradients if each is not None]
+
+
+def _timed(function: Callable[..., Any], arguments: Any) -> float:
+    start = time.perf_counter()
+    function(*arguments)
+    tf.test.experimental.sync_devices()
+    return time.perf_counter() - start
+
+
+def _random(spec: tf.TensorSpec) -> tf.Tensor:
+    if spec.dtype.is_floating:
+        return tf.cast(tf.random.normal(spec.shape, stddev=0.05), spec.dtype)
+    return tf.zeros(spec.shape, spec.dtype)
+
+
+def _spec(tensor: Any, rows: int) -> tf.TensorSpec:
+    shape = tuple(
+        rows if i == 0 and n is None else n for i, n in enumerate(tensor.shape)
+    )
+    if None in shape:
+        raise ConfigError(
+            f"model: the shape of {tensor.name!r} is not known, so neither is what it"
+            f" costs. Expected fixed sizes but for the batch. Received {tensor.shape}."
+        )
+    return tf.TensorSpec(shape, tensor.dtype)
+
+
+def _variable_spec(variable: keras.Variable) -> tf.TensorSpec:
+    return tf.TensorSpec(variable.shape, variable.dtype)
+
+
+def _ancestors(tensors: Sequence[tf.Tensor]) -> set[tf.Operation]:
+    """The operations that are needed to compute some tensors."""
+    found: set[tf.Operation] = set()
+    waiting = [tensor.op for tensor in tensors]
+    while waiting:
+        op = waiting.pop()
+        if op not in found:
+            found.add(op)
+            waiting += [tensor.op for tensor in op.inputs]
+    return found
+
+
+def _kept(traced: _Traced) -> Iterator[tf.Tensor]:
+    """Results of the forward pass, and arguments, that the backward pass takes."""
+    forward = {op.name for op in traced.forward}
+    for op in traced.backward:
+        if op.type not in ("Identity", "IdentityN", "Shape", "ShapeN"):
+            yield from (t for t in op.inputs if t.op.name in forward)
+
+
+def _temporaries(
+    traced: _Traced, forward: Sequence[tf.Operation], kept: set[Any]
+) -> int:
+    """See `ItemCost.temporaries`; `kept` are tensors that are counted elsewhere."""
+    needed = _ancestors([*traced.weight_gradients, *traced.input_gradients])
+    backward = [op for op in traced.backward if op in needed]
+    inner = [op for op in forward if op.type != "Placeholder"]
+    stay = kept | {root(each).ref() for each in traced.weight_gradients}
+    upstream = [tensor.op for tensor in traced.upstream]
+    return max(peak_bytes(inner, stay), peak_bytes([*upstream, *backward], stay))
+
+
+def _flops(op: tf.Operation) -> int:
+    """What TensorFlow states for an operation, or one for each result.
+
+    A normalization in one piece counts 5 for each result; what is called, as often as
+    it is.
+    """
+    if op.type in _FREE:
+        return 0
+    if op.type in _CALLS:
+        return sum(map(_flops, _body(op, "f")))
+    if op.type in _LOOPS:
+        return _trips(op) * sum(map(_flops, _body(op, "body")))
+    with deprecation.silence():  # TensorFlow's own statistics use what it deprecates.
+        stated = ops.get_stats_for_node_def(op.graph, op.node_def, "flops").value
+    if stated is not None:
+        return int(stated)
+    results = sum(
+        output.shape.num_elements() or 0
+        for output in op.outputs
+        if output.dtype.is_floating
+    )
+    return 5 * results if op.type in _NORMALIZATIONS else results
+
+
+def _accumulated(op: tf.Operation) -> int:
+    """Bytes that a loop keeps of all its iterations for the gradient."""
+    if op.type in _CALLS:
+        return sum(map(_accumulated, _body(op, "f")))
+    if op.type not in _LOOPS:
+        return 0
+    pushed = (o for o in _body(op, "body") if o.type == "TensorListPushBack")
+    return _trips(op) * sum(size(o.inputs[1]) for o in pushed)
+
+
+def _body(op: tf.Operation, attribute: str) -> Sequence[tf.Operation]:
+    name = op.get_attr(attribute).name
+    return op.graph._get_function(name).graph.get_operations()
+
+
+def _trips(op: tf.Operation) -> int:
+    """Iterations of a loop, 1 if they are not known."""
+    bound = op.inputs[1]
+    if bound.op.type == "Max":  # Of one number, in Keras' recurrent layers.
+        bound = bound.op.inputs[0]
+    value = tf.get_static_value(bound)
+    return 1 if value is None else max(1, int(np.max(value)))

@@ -20,10 +20,12 @@ from export.presets import find_preset
 from export.presets import find_writer
 from export.saved_model import write_saved_model
 from export.signatures import signatures_class
+from tfmodels.config import Config
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from trainers.configuration import dump
 from trainers.runs import load_run
+from trainers.tasks.models import build_model
 
 MODEL = "model.keras"
 SAVED_MODEL = "saved_model"
@@ -39,7 +41,7 @@ def write_artefact(
     cls = signatures_class(run.experiment.task.kind)
     files = cls.files_of(run.task)
     signatures = cls(run.experiment, files)
-    model = in_float32(signatures.deployed(run.model))
+    model = signatures.deployed(in_float32(run.model, run.experiment.model))
     with _complete_or_absent(Path(output)) as folder:
         job = Job(run, model, signatures, folder)
         _write_common(job, files)
@@ -48,14 +50,17 @@ def write_artefact(
     return Path(output)
 
 
-def in_float32(model: keras.Model) -> keras.Model:
-    """The model itself, or one of the same weights if it computes in other numbers."""
+def in_float32(model: keras.Model, config: Config) -> keras.Model:
+    """The model itself, or one of the same weights if it computes in other numbers.
+
+    Args:
+      model: what was trained, in any precision.
+      config: what it was built from.
+    """
     if all(layer.compute_dtype == "float32" for layer in model.layers):
         return model
-    # Rebuilt from its configuration, under the default policy.
-    copy = type(model).from_config(model.get_config())
-    for layer in copy.layers:
-        layer.set_weights(model.get_layer(layer.name).get_weights())
+    copy = build_model(config, "float32")
+    copy.set_weights(model.get_weights())
     return copy
 
 

@@ -1,6 +1,8 @@
 """Rewrites a trained Keras graph into an equal one with fewer operations to run."""
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from typing import NamedTuple
 
@@ -17,6 +19,9 @@ _LINEAR = (
 )
 
 
+_NO_FORMS: Mapping[type, Any] = MappingProxyType({})
+
+
 class _Affine(NamedTuple):
     """What follows a linear layer: ``y * factor + offset`` per output channel."""
 
@@ -25,14 +30,15 @@ class _Affine(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """Which layers absorb something, which vanish, which become a plain sum."""
+    """Which layers absorb something, vanish, become a plain sum or another class."""
 
     affines: dict[keras.layers.Layer, _Affine]
     removed: set[keras.layers.Layer]
     sums: set[keras.layers.Layer]
+    forms: Mapping[type, Any]
 
 
-def fold(model: keras.Model) -> keras.Model:
+def fold(model: keras.Model, forms: Mapping[type, Any] = _NO_FORMS) -> keras.Model:
     """Folds batch normalisation and residual scales into the layers before them.
 
     A `BatchNormalization` (inference form) that reads a convolution or dense layer is
@@ -46,11 +52,13 @@ def fold(model: keras.Model) -> keras.Model:
 
     Args:
       model: a functional model; it is left as it is.
+      forms: classes of layers to replace, each by one of the same weights and
+        configuration.
 
     Returns:
       A functional model with the same inputs, outputs and layer names.
     """
-    plan = _plan(model)
+    plan = _plan(model, forms)
     clones: dict[keras.layers.Layer, keras.layers.Layer] = {}
     removed = set()
 
@@ -72,9 +80,9 @@ def fold(model: keras.Model) -> keras.Model:
     return folded
 
 
-def _plan(model: keras.Model) -> _Plan:
+def _plan(model: keras.Model, forms: Mapping[type, Any]) -> _Plan:
     """Walks the graph once, in the order of computation."""
-    plan = _Plan({}, set(), set())
+    plan = _Plan({}, set(), set(), forms)
     readers = _count_readers(model)
     roots: dict[int, keras.layers.Layer] = {}
 
@@ -157,10 +165,10 @@ def _has_own_weights(layer: Any) -> bool:
 def _clone_layer(layer: Any, plan: _Plan) -> Any:
     """A layer of the same name for the folded graph, its weights not yet set."""
     if isinstance(layer, keras.Model):
-        return fold(layer)
+        return fold(layer, plan.forms)
     if layer in plan.sums:
         return keras.layers.Add(name=layer.name)
     config = layer.get_config()
     if layer in plan.affines:
         config["use_bias"] = True
-    return type(layer).from_config(config)
+    return plan.forms.get(type(layer), type(layer)).from_config(config)

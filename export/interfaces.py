@@ -73,7 +73,11 @@ class Signatures(Protocol):
         """Endpoints of the SavedModel, for raw inputs; the first is the default."""
 
     def device(self, model: "keras.Model") -> dict[str, Endpoint]:
-        """Endpoints of the TFLite file: static shapes, built-in operators only."""
+        """Endpoints of the TFLite file: static shapes, built-in operators only.
+
+        Where there is a single one it is the model: its inputs are the model's, in
+        their order, and its outputs have the names of the model's.
+        """
 
     def preprocessing(self) -> dict[str, Any]:
         """How a caller of a `device` endpoint makes its input from what a user has."""
@@ -88,7 +92,7 @@ class Signatures(Protocol):
         """Runs a batch of `examples` through a program, by the endpoints it has."""
 
     def agreement(self, reference: Arrays, outputs: Arrays) -> "np.ndarray":
-        """Whether two programs give each example the same answer, bool [B]."""
+        """Whether two programs answer alike, bool, of the shape of the weights."""
 
     def predict(self, program: Program, source: str) -> Any:
         """The answer a user wants for one input a user has.

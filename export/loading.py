@@ -17,6 +17,7 @@ from export.presets import find_preset
 from export.runtime import KerasProgram
 from export.runtime import LiteProgram
 from export.runtime import SavedModelProgram
+from export.runtime import StagedLiteProgram
 from export.signatures import signatures_class
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
@@ -25,6 +26,7 @@ from trainers.experiment import Experiment
 _PROGRAMS: dict[str, Callable[[Path], SavedProgram]] = {
     "saved_model": SavedModelProgram,
     "tflite": LiteProgram,
+    "tflite_stages": StagedLiteProgram,
 }
 
 

@@ -61,6 +61,8 @@ class ProgramEntry(Config):
     """What it computes, by signature name."""
     operators: dict[str, int] = {}
     """How often each TFLite operator occurs."""
+    parts: tuple["ProgramEntry", ...] = ()
+    """Files of a chain in their order; tensors of the same name are the same."""
 
 
 class Manifest(Config):

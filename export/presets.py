@@ -36,6 +36,10 @@ def _tflite(numbers: str, summary: str, bound: float) -> Preset:
     return Preset(summary, bound, "export.tflite:write_tflite", {"numbers": numbers})
 
 
+def _stages(numbers: str, summary: str, bound: float) -> Preset:
+    return Preset(summary, bound, "export.stages:write_stages", {"numbers": numbers})
+
+
 # Measured on the trained tiny networks: 7e-7, 1e-3, 3e-2 and, with integer activations,
 # up to 9e-2, where a test example exceeds the range of the calibration and saturates.
 PRESETS: dict[str, Preset] = {
@@ -45,6 +49,8 @@ PRESETS: dict[str, Preset] = {
     "tflite_dynamic": _tflite("dynamic", "int8 weights, float32 in and out", 5e-2),
     "tflite_int8": _tflite("int8", "integer only, calibrated, int8 in and out", 0.15),
     "tflite_int16x8": _tflite("int16x8", "int16 activations, int8 weights", 0.15),
+    "tflite_stages_float32": _stages("float32", "float32, in a chain of files", 1e-5),
+    "tflite_stages_int8": _stages("int8", "integer only, in a chain of files", 0.15),
 }
 
 

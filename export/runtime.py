@@ -1,5 +1,6 @@
 """The ways to run exported endpoints: a Keras model, a SavedModel, a TFLite file."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,10 @@ class LiteProgram:
             for name in self.endpoints
         }
 
+    def inputs(self, endpoint: str) -> set[str]:
+        """Names of what one endpoint takes."""
+        return set(self._runners[endpoint].get_input_details())
+
     def describe(self, path: str) -> ProgramEntry:
         """Its part of the manifest."""
         endpoints = {
@@ -134,6 +139,70 @@ class LiteProgram:
         return {
             name: dequantize(array, details[name]) for name, array in results.items()
         }
+
+
+class StagedLiteProgram:
+    """TFLite files in a row, each of which reads what the caller or others made.
+
+    Between two files real values pass. Where the quantizations of a tensor in both are
+    equal, that is the same as to pass the integers on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Prepares the interpreters.
+
+        Args:
+          path: a folder of .tflite files, in the order of their names.
+
+        Raises:
+          DataError: there are none, or LiteRT cannot read one.
+        """
+        self._stages = {
+            file.name: LiteProgram(file) for file in sorted(path.glob("*.tflite"))
+        }
+        if not self._stages:
+            raise DataError(f"{path} holds no stages. Expected .tflite files in it.")
+        self.endpoints = next(iter(self._stages.values())).endpoints
+
+    def describe(self, path: str) -> ProgramEntry:
+        """Its part of the manifest, with an entry for each file."""
+        parts = [
+            stage.describe(f"{path}/{name}") for name, stage in self._stages.items()
+        ]
+        operators: Counter[str] = Counter()
+        for part in parts:
+            operators.update(part.operators)
+        return ProgramEntry(
+            path=path,
+            endpoints={
+                name: _ends([part.endpoints[name] for part in parts])
+                for name in self.endpoints
+            },
+            operators=dict(sorted(operators.items())),
+            parts=tuple(parts),
+        )
+
+    def __call__(
+        self, endpoint: str, inputs: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Runs one signature of all files on named arrays of real values."""
+        values = dict(inputs)
+        read = set()
+        for stage in self._stages.values():
+            names = stage.inputs(endpoint)
+            read |= names
+            values |= stage(endpoint, {name: values[name] for name in names})
+        return {name: values[name] for name in values if name not in read}
+
+
+def _ends(stages: list[EndpointEntry]) -> EndpointEntry:
+    """What goes into a chain from outside, and what of it no stage reads."""
+    inputs = {name: entry for stage in stages for name, entry in stage.inputs.items()}
+    outputs = {name: entry for stage in stages for name, entry in stage.outputs.items()}
+    return EndpointEntry(
+        inputs={name: inputs[name] for name in inputs if name not in outputs},
+        outputs={name: outputs[name] for name in outputs if name not in inputs},
+    )
 
 
 def quantize(values: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:

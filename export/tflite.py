@@ -17,6 +17,7 @@ from export.calibration import representative_inputs
 from export.flatbuffer import check_builtin
 from export.flatbuffer import check_integer
 from export.folding import fold
+from export.integer_forms import INTEGER_FORMS
 from export.interfaces import Arrays
 from export.interfaces import Endpoint
 from export.interfaces import Job
@@ -30,6 +31,8 @@ int16x8: int16 activations, int8 weights, float32 inputs and outputs."""
 
 _FILE = "model.tflite"
 _CALIBRATED = ("int8", "int16x8")
+# Offsets in the file, and in what the converter reads, are signed and of 32 bits.
+_LARGEST = 2**31 - 2**20
 _UNSUPPORTED = re.compile(r"'(tf\.\w+)' op is neither")
 
 
@@ -43,13 +46,22 @@ def write_tflite(job: Job, numbers: Numbers) -> dict[str, str]:
       CheckFailed: the model cannot take this form.
       DataError: there is nothing to calibrate with.
     """
-    samples = None
-    if numbers in _CALIBRATED:
-        count = job.run.experiment.export.calibration_examples
-        samples = representative_inputs(job.signatures, count)
+    samples = calibration_inputs(job, numbers)
     content = convert(job.model, job.signatures.device, numbers, samples)
     (job.folder / _FILE).write_bytes(content)
     return {"tflite": _FILE}
+
+
+def calibration_inputs(job: Job, numbers: Numbers) -> list[tuple[str, Arrays]] | None:
+    """Real inputs of the device's endpoints, where a format needs them.
+
+    Raises:
+      DataError: not one training example can be read.
+    """
+    if numbers not in _CALIBRATED:
+        return None
+    count = job.run.experiment.export.calibration_examples
+    return representative_inputs(job.signatures, count)
 
 
 def convert(
@@ -70,9 +82,11 @@ def convert(
       The bytes of a .tflite file with built-in operators only; integer-only for int8.
 
     Raises:
-      CheckFailed: an operator has no TFLite form, or stays in floating point in int8.
+      CheckFailed: an operator has no TFLite form, or stays in floating point in int8;
+        or the weights are more than a file can hold.
     """
-    folded = fold(model)
+    _check_size(model)
+    folded = fold(model, INTEGER_FORMS if numbers in _CALIBRATED else {})
     functions = endpoints(folded)
     with tempfile.TemporaryDirectory() as folder:
         write_saved_model(folded, functions, Path(folder))
@@ -87,6 +101,16 @@ def convert(
     if numbers == "int8":
         check_integer(content)
     return content
+
+
+def _check_size(model: keras.Model) -> None:
+    num_bytes = 4 * model.count_params()
+    if num_bytes > _LARGEST:
+        raise CheckFailed(
+            "The weights are too many for one TFLite file. Expected at most"
+            f" {_LARGEST:,} bytes in float32. Received {num_bytes:,}. Choose a preset"
+            " tflite_stages_..., and set export.stages high enough."
+        )
 
 
 def _configure(converter: tf.lite.TFLiteConverter, numbers: Numbers) -> None:

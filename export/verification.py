@@ -37,7 +37,7 @@ class Check(NamedTuple):
     bound: float
     """What `errors` must not exceed."""
     agreement: float
-    """Share of examples to which it answers as Keras does."""
+    """Share of answers, by their weights, that are those of Keras."""
     metrics: dict[str, float]
     """The task's figures, as `trainers.evaluate` reports them."""
 
@@ -74,7 +74,8 @@ class Tally:
     errors: dict[str, float] = field(default_factory=dict)
     lowest: dict[str, float] = field(default_factory=dict)
     highest: dict[str, float] = field(default_factory=dict)
-    agreed: int = 0
+    agreed: float = 0.0
+    weight: float = 0.0
     num_examples: int = 0
     totals: Totals = field(default_factory=dict)
 
@@ -82,8 +83,21 @@ class Tally:
         """The range of an output's values."""
         return self.highest[name] - self.lowest[name]
 
-    def add(self, expected: Arrays, outputs: Arrays, agreed: np.ndarray) -> None:
-        """Counts a batch; outputs are float [b, ...], `agreed` is bool [b]."""
+    def add(
+        self,
+        expected: Arrays,
+        outputs: Arrays,
+        agreed: np.ndarray,
+        weights: np.ndarray,
+    ) -> None:
+        """Counts a batch.
+
+        Args:
+          expected: what Keras computed, float [b, ...].
+          outputs: the same of this form.
+          agreed: where the answers are alike, bool [b] or, for sequences, [b, T].
+          weights: of the answers, float32 of the same shape.
+        """
         for name, values in outputs.items():
             error = float(np.max(np.abs(values - expected[name])))
             # Not a number must not hide: it compares as larger than any bound.
@@ -92,8 +106,9 @@ class Tally:
             low, high = float(np.min(values)), float(np.max(values))
             self.lowest[name] = min(low, self.lowest.get(name, np.inf))
             self.highest[name] = max(high, self.highest.get(name, -np.inf))
-        self.agreed += int(np.sum(agreed))
-        self.num_examples += len(agreed)
+        self.agreed += float(np.sum(weights * agreed))
+        self.weight += float(np.sum(weights))
+        self.num_examples += sum(bool(np.any(row)) for row in weights)
 
 
 def verify_artefact(artefact: Artefact, max_examples: int = 2000) -> Verification:
@@ -126,7 +141,8 @@ def verify_artefact(artefact: Artefact, max_examples: int = 2000) -> Verificatio
         expected = outputs[REFERENCE]
         for kind, tally in tallies.items():
             agreed = signatures.agreement(expected, outputs[kind])
-            tally.add(expected, outputs[kind], agreed)
+            weights = np.asarray(batch["weight"])
+            tally.add(expected, outputs[kind], agreed, weights)
             metrics = task.metrics(outputs[kind], batch)
             tally.totals = add_totals(tally.totals, metrics)
     num_examples = tallies[REFERENCE].num_examples
@@ -173,7 +189,7 @@ def _checks(
                 errors,
                 # The SavedModel is in every artefact, with a preset of its own name.
                 PRESETS.get(kind, PRESETS[artefact.manifest.preset]).bound,
-                tally.agreed / tally.num_examples,
+                tally.agreed / tally.weight,
                 task.report(tally.totals),
             )
         )

@@ -9,6 +9,8 @@ SIGNATURES: dict[str, str] = {
     "image_classification": (
         "export.signatures.image_classification:ImageClassificationSignatures"
     ),
+    "language_modeling": "export.signatures.language_modeling:"
+    "LanguageModelingSignatures",
 }
 """The explicit table: kind of task -> ``module:class``."""
 

@@ -12,6 +12,7 @@ from export.calibration import balanced
 from export.interfaces import Arrays
 from export.interfaces import Endpoint
 from export.interfaces import Program
+from export.signatures.agreement import same_best
 from tfmodels.classification.model import ImageClassifier
 from tfmodels.classification.pixels import normalize_pixels
 from trainers.data.images.decoding import decode
@@ -160,8 +161,7 @@ class ImageClassificationSignatures:
 
     def agreement(self, reference: Arrays, outputs: Arrays) -> np.ndarray:
         """Whether the most probable class is the same, bool [B]."""
-        first, second = (np.argmax(o["logits"], axis=-1) for o in (reference, outputs))
-        return np.asarray(first == second)
+        return same_best(reference, outputs)
 
     def predict(self, program: Program, source: str) -> Prediction:
         """Classifies the image in a file.

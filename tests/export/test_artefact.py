@@ -20,12 +20,16 @@ from export.manifest import MANIFEST
 from export.manifest import Manifest
 from export.manifest import write_manifest
 from export.runtime import SavedModelProgram
-from tests.export.small import build
+from tests.trainers.small import SMALL
+from tests.trainers.tasks.test_language_modeling import SORT
+from tfmodels import catalog
 from tfmodels.errors import CheckFailed
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from trainers.configuration import load_experiment
+from trainers.configuration import read_yaml
 from trainers.data.images.arrays import load_digits
+from trainers.experiment import Experiment
 from trainers.runs import load_run
 
 FILES = [
@@ -115,6 +119,7 @@ def test_the_manifest_says_how_to_make_the_input(artefact):
     assert preprocessing["crop_fraction"] == 1.0
     assert preprocessing["mean"] == pytest.approx([127.5])
     assert preprocessing["deviation"] == pytest.approx([127.5])
+    assert preprocessing["labels"] == "labels.txt"
     assert (artefact("tflite_int8") / preprocessing["labels"]).is_file()
 
 
@@ -318,14 +323,16 @@ def test_a_failed_conversion_leaves_nothing(run_folder, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_of_mixed_precision_leaves_in_float32():
+@pytest.mark.parametrize("text", [SMALL, SORT])
+def test_a_model_of_mixed_precision_leaves_in_float32(text: str):
     before = keras.config.dtype_policy()
+    config = Experiment.parse(read_yaml(text, "x.yaml")).model
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        mixed = build()
+        mixed = catalog.build(config)
     finally:
         keras.config.set_dtype_policy(before)
-    model = in_float32(mixed)
+    model = in_float32(mixed, config)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     for old, new in zip(mixed.weights, model.weights, strict=True):
         assert old.path == new.path

@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 from sklearn import datasets
 
-import export
 from export.calibration import balanced
 from export.calibration import representative_inputs
 from export.runtime import KerasProgram
@@ -227,8 +226,3 @@ def test_the_device_gets_one_normalised_image_and_gives_logits(digits):
 def test_a_task_without_signatures_is_a_config_error():
     with pytest.raises(ConfigError, match=r"task\.kind"):
         signatures_class("telepathy")
-
-
-def test_labels_survive_the_artefact(artefact):
-    manifest = export.load(artefact("tflite_float32")).manifest
-    assert manifest.preprocessing["labels"] == "labels.txt"

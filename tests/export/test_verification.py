@@ -153,8 +153,9 @@ def test_data_without_a_held_out_split_cannot_verify(copy, tmp_path):
 def test_not_a_number_is_an_error_without_bound():
     tally = Tally()
     expected = {"logits": np.array([[0.0, 1.0]])}
-    tally.add(expected, {"logits": np.array([[0.0, np.nan]])}, np.array([True]))
-    tally.add(expected, expected, np.array([True]))
+    one = np.ones(1)
+    tally.add(expected, {"logits": np.array([[0.0, np.nan]])}, np.array([True]), one)
+    tally.add(expected, expected, np.array([True]), one)
     assert tally.errors["logits"] == np.inf
 
 

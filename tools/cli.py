@@ -16,6 +16,8 @@ from tools.describe import describe_command
 from tools.doctor import doctor_command
 from tools.evaluate import evaluate_command
 from tools.export import export_command
+from tools.launch.command import app as launch
+from tools.plan import plan_command
 from tools.predict import predict_command
 from tools.quiet import load_tensorflow
 from tools.systems import systems_command
@@ -49,8 +51,10 @@ app.command("predict")(_with_tensorflow(predict_command))
 app.command("export")(_with_tensorflow(export_command))
 app.command("verify")(_with_tensorflow(verify_command))
 app.command("describe")(_with_tensorflow(describe_command))
+app.command("plan")(_with_tensorflow(plan_command))
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
+app.add_typer(launch, name="launch")
 app.command("benchmark")(benchmark_command)
 app.command("doctor")(doctor_command)
 

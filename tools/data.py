@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tools.config import Config
 from tools.config import Overrides
@@ -34,14 +35,21 @@ def check(
     config: Config,
     overrides: Overrides = None,
 ) -> None:
-    """Reads every example of every split; exit code 3 if any cannot be read."""
+    """Reads every image of every split; exit code 3 if any cannot be read."""
     from rich.progress import Progress
 
     from trainers.configuration import load_experiment
+    from trainers.data.config import ImageData
     from trainers.data.images.check import check_source
     from trainers.data.images.sources import open_source
 
     experiment = load_experiment(config, overrides or ())
+    if not isinstance(experiment.data, ImageData):
+        raise ConfigError(
+            "only images are checked one by one; 'tfmodels train --dry-run' opens any"
+            " data. Expected data of labelled images. Received data.kind:"
+            f" {experiment.data.kind}."
+        )
     model: Any = experiment.model
     reports = {}
     with Progress() as progress:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import typer
 
+from tfmodels.errors import ConfigError
 from tools.config import Overrides
 from tools.console import print_to_terminal
 
@@ -43,17 +44,24 @@ def subnetworks(model: str, overrides: list[str]) -> dict[str, Subnetwork]:
     """The subnetworks of a model by endpoint, from the image to the class scores.
 
     Args:
-      model: a name of the catalogue.
+      model: a name of the catalogue, that of an image classifier.
       overrides: changes of its configuration, such as ``wiring=paper``.
 
     Raises:
-      ConfigError: there is no such model, or a setting is wrong.
+      ConfigError: there is no such image classifier, or a setting is wrong.
     """
     from tfmodels import catalog
+    from tfmodels.classification.config import ImageClassifierConfig
     from tfmodels.introspection import overview
     from trainers.configuration import override
 
     entry, values = catalog.find(model), {"kind": model}
+    if not issubclass(entry.config, ImageClassifierConfig):
+        raise ConfigError(
+            "only image classifiers are made of named subnetworks. Expected the name of"
+            f" one. Received {model!r}; 'tfmodels train --dry-run' lists the variables"
+            " of any model."
+        )
     for text in overrides:
         override(values, text)
     built = entry.build(entry.config.parse(values))

@@ -1,4 +1,4 @@
-"""`tfmodels predict`: what a run or an exported artefact says about a user's files."""
+"""`tfmodels predict`: what a run or an exported artefact says about an input."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +12,9 @@ from tools.console import print_to_terminal
 
 def predict_command(
     model: Annotated[Path, typer.Argument(help="A run's folder or an artefact's.")],
-    inputs: Annotated[list[str], typer.Argument(help="Image files.")],
+    inputs: Annotated[list[str], typer.Argument(help="Image files; lines of text.")],
 ) -> None:
-    """Predict on files with a trained run or an exported artefact."""
+    """Predict on files or text with a trained run or an exported artefact."""
     predict = _artefact(model) if (model / "manifest.json").exists() else _run(model)
     for source in inputs:
         print_to_terminal(f"{source}: {predict(source)}")

@@ -96,8 +96,12 @@ SYSTEMS = (
     System(
         "gpipe",
         "Pipeline parallelism over devices",
-        "test/perplexity",
-        ("trainers/strategies/pipeline/",),
+        "test/sequence_accuracy",
+        (
+            "trainers/strategies/pipeline/",
+            "tfmodels/transformer/",
+            "tfmodels/amoebanet/",
+        ),
     ),
     System(
         "optimal_clipping",

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tests.cluster import Machine
 from tests.cluster import Process
 from tests.cluster import wait_until
 from tests.trainers.small import SMALL
+from tests.trainers.small import last_state
 
 
 def edited(*changes: tuple[str, str]) -> str:
@@ -48,6 +51,14 @@ def last_step(run: Path) -> int:
 def wait_for_step(run: Path, step: int, *processes: Process) -> None:
     """Waits until a run, which goes on, has reported a step."""
     wait_until(lambda: last_step(run) >= step, *processes)
+
+
+def assert_close(left: Path, right: Path) -> None:
+    """Same weights, averages, statistics and momenta to 1e-6, absolute and relative."""
+    one, two = last_state(left), last_state(right)
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        np.testing.assert_allclose(value, two[name], 1e-6, 1e-6, err_msg=name)
 
 
 def assert_reported_once(run: Path) -> None:

@@ -3,12 +3,12 @@
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.cluster import Machine
 from tests.cluster import Process
 from tests.cluster import machine as new_machine
+from tests.distributed.jobs import assert_close
 from tests.distributed.jobs import assert_reported_once
 from tests.distributed.jobs import edited
 from tests.distributed.jobs import finish
@@ -16,7 +16,6 @@ from tests.distributed.jobs import history
 from tests.distributed.jobs import last_step
 from tests.distributed.jobs import saved_steps
 from tests.distributed.jobs import wait_for_step
-from tests.trainers.small import last_state
 from tools.prepare.digits import Layout
 from tools.prepare.digits import prepare_digits
 
@@ -64,14 +63,6 @@ def finish_together(machine: Machine, *arguments: str | Path) -> list[Process]:
     for worker in workers:
         assert worker.wait() == 0, worker
     return workers
-
-
-def assert_close(left: Path, right: Path) -> None:
-    """Same weights, averages, statistics and momenta to 1e-6, absolute and relative."""
-    one, two = last_state(left), last_state(right)
-    assert one.keys() == two.keys()
-    for name, value in one.items():
-        np.testing.assert_allclose(value, two[name], 1e-6, 1e-6, err_msg=name)
 
 
 def test_two_processes_equal_one(

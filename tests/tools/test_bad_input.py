@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from tests.tools.conftest import Command
+from tests.trainers.small import ONE_MODULE
 from tests.trainers.small import SMALL
 from tests.trainers.small import assert_same_state
 from tests.trainers.small import last_state
@@ -81,7 +82,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def on_folder(path: Path, *more: str) -> list[str]:
     data = f"data={{kind: image_folder, path: {path}, batch_size: 16}}"
-    changes = (data, "model.num_classes=2", "run.steps=4", *more)
+    classes = "model.num_classes=2"
+    changes = (data, classes, *ONE_MODULE, "run.steps=4", *more)
     return [word for change in changes for word in ("--set", change)]
 
 
@@ -277,7 +279,8 @@ def records(folder: Path, labels: list[int]) -> tuple[str, ...]:
         f"data={{kind: image_records, train: {folder / 'images'},"
         f" labels: {folder / 'labels.txt'}, batch_size: 8}}"
     )
-    changes = (data, "model.num_classes=2", "run.steps=2", "run.log_every=2")
+    steps = ("run.steps=2", "run.log_every=2")
+    changes = (data, "model.num_classes=2", *ONE_MODULE, *steps)
     return tuple(word for change in changes for word in ("--set", change))
 
 

@@ -24,7 +24,7 @@ def run(*arguments: str) -> str:
 
 def test_help_lists_the_commands():
     output = run("--help")
-    for command in ("systems", "doctor", "config"):
+    for command in ("systems", "doctor", "config", "launch"):
         assert command in output
 
 

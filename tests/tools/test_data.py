@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
 
+from tfmodels.errors import ConfigError
 from tools.data import app
 from tools.prepare.digits import Layout
 from tools.prepare.digits import prepare_digits
@@ -65,3 +66,9 @@ def test_check_counts_and_lists(tmp_path):
     assert result.exit_code == 3
     assert str(victim) in result.output
     assert "Invalid PNG" in result.output
+
+
+def test_check_refuses_what_is_no_image():
+    result = CliRunner().invoke(app, ["check", "gpipe/tiny"])
+    assert isinstance(result.exception, ConfigError)
+    assert "data.kind: sorting" in str(result.exception)

@@ -1,5 +1,8 @@
 """`tfmodels describe` tells apart what the public confuses."""
 
+import pytest
+
+from tfmodels.errors import ConfigError
 from tools.describe import subnetworks
 
 SMALL = [
@@ -41,3 +44,8 @@ def test_parts_add_up_to_the_model() -> None:
     )
     assert sum(part.weights for part in parts.values()) == model.count_params()
     assert parts["logits"].shape == "10"
+
+
+def test_only_image_classifiers_have_subnetworks() -> None:
+    with pytest.raises(ConfigError, match="Received 'transformer'"):
+        subnetworks("transformer", [])

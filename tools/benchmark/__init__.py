@@ -6,6 +6,10 @@ from typing import Any
 BENCHMARKS = {
     "training_loop": "tools.benchmark.training_loop:training_loop",
     "tflite_latency": "tools.benchmark.tflite_latency:tflite_latency",
+    "pipeline_speed": "tools.benchmark.pipeline_speed:pipeline_speed",
+    "pipeline_memory": "tools.benchmark.pipeline_memory:pipeline_memory",
+    "pipeline_peer": "tools.benchmark.pipeline_peer:pipeline_peer",
+    "pipeline_equality": "tools.benchmark.pipeline_equality:pipeline_equality",
     "start_up": "tools.benchmark.start_up:start_up",
 }
 """Name -> where it is implemented."""

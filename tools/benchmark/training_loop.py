@@ -56,7 +56,7 @@ def _ours(experiment: Any) -> tuple[Callable[[], float], "Stage", Callable[[], i
 
     strategy = DataParallel(experiment.strategy, experiment.run)
     stage = plan_stages(experiment)[0]
-    placed = strategy.build(stage.task, stage.end)
+    placed = strategy.build([stage])
     trainable = strategy.prepare(placed, stage, 0)
 
     def epochs() -> float:

@@ -1,0 +1,123 @@
+"""Against torch.distributed.pipelining on the same Transformer, batch and schedule."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import ExitStack
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tfmodels.errors import ConfigError
+from tools.benchmark.pipeline_model import SIZES
+from tools.benchmark.pipeline_model import Sizes
+from tools.benchmark.pipeline_model import pipeline_rival
+from tools.benchmark.pipeline_speed import turn
+from tools.benchmark.rivals import Rival
+from tools.benchmark.rivals import start
+from tools.benchmark.rivals import stop
+from tools.benchmark.rivals import two_cores
+from tools.benchmark.timing import machine
+from tools.benchmark.timing import rates
+from tools.launch.local import free_ports
+
+_VARIABLE = "TFMODELS_TORCH_PYTHON"
+_PROGRAM = Path(__file__).with_name("torch_pipeline.py")
+
+
+def pipeline_peer(
+    rounds: int = 9, num_steps: int = 5, sizes: Sizes = SIZES
+) -> dict[str, Any]:
+    """Steps per second of each, some steps a turn, and ours over the peer's.
+
+    Two stages, 1F1B, Adam, float32, one core for each stage: PyTorch has a process
+    with one thread on each (gloo); so has `remote` (gRPC), and a third process that
+    directs them; `local` is a single process with a device for each core. The variable
+    TFMODELS_TORCH_PYTHON names a Python that has PyTorch.
+
+    Raises:
+      ConfigError: there is no PyTorch.
+    """
+    interpreter = os.environ.get(_VARIABLE, sys.executable)
+    torch = torch_version(interpreter)
+    cores = two_cores()
+    two_stages: dict[str, Any] = {"stages": 2, "schedule": "1f1b"}
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        cluster = enter(_workers(cores))
+        rivals = {
+            "torch": enter(_torch(interpreter, sizes, cores)),
+            "local": enter(pipeline_rival(sizes, cores, **two_stages)),
+            "remote": enter(
+                pipeline_rival(sizes, cores, cluster, **two_stages, remote="true")
+            ),
+        }
+        for rival in rivals.values():
+            rival.answer()
+        answers: dict[str, list[dict[str, Any]]] = {name: [] for name in rivals}
+        per_second = rates(
+            {
+                name: turn(rival, num_steps, answers[name])
+                for name, rival in rivals.items()
+            },
+            rounds,
+        )
+    return {
+        "benchmark": "pipeline_peer",
+        "peer": f"torch.distributed.pipelining, PyTorch {torch}",
+        "sizes": sizes.plain,
+        "rounds": rounds,
+        "steps_per_turn": num_steps,
+        "steps_per_second": per_second,
+        "local_over_torch": per_second["local"] / per_second["torch"],
+        "remote_over_torch": per_second["remote"] / per_second["torch"],
+        "machine": machine(),
+    }
+
+
+def torch_version(interpreter: str) -> str:
+    """The PyTorch of a Python.
+
+    Raises:
+      ConfigError: it has none.
+    """
+    code = "import numpy, torch.distributed.pipelining; print(torch.__version__)"
+    try:
+        found = subprocess.run(
+            [interpreter, "-c", code], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ConfigError(
+            f"{_VARIABLE}: no PyTorch to compare with. Expected the path of a Python"
+            " that has it and NumPy, such as that of an environment made by `python -m"
+            f" venv T && T/bin/pip install torch numpy`. Received {interpreter!r}:"
+            f" {error}"
+        ) from None
+    return found.stdout.strip()
+
+
+def _torch(interpreter: str, sizes: Sizes, cores: Sequence[int]) -> Rival:
+    address = f"tcp://127.0.0.1:{free_ports(1)[0]}"
+    settings = json.dumps({**sizes.plain, "cores": cores, "address": address})
+    return Rival([str(_PROGRAM), settings], cores, interpreter=interpreter)
+
+
+@contextmanager
+def _workers(cores: Sequence[int]) -> Iterator[dict[str, str]]:
+    """Context in which a worker waits on each core; the environment of who directs."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(1 + len(cores))]
+    cluster = {"chief": addresses[:1], "worker": addresses[1:]}
+
+    def environment(job: str, index: int) -> dict[str, str]:
+        task = {"type": job, "index": index}
+        return {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})}
+
+    command = [sys.executable, "-m", "tools.cli", "launch", "worker"]
+    with ExitStack() as stack:
+        for index, core in enumerate(cores):
+            worker = start(command, [core], environment("worker", index))
+            stack.callback(stop, worker)
+        yield environment("chief", 0)

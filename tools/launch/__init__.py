@@ -1,0 +1,1 @@
+"""Starting the several processes that some strategies need."""

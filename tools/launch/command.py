@@ -1,0 +1,99 @@
+"""`tfmodels launch`: several processes on this machine, or orders for a cluster."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfmodels.errors import ConfigError
+from tools.config import Config
+from tools.config import Overrides
+from tools.launch.local import free_ports
+from tools.launch.local import run
+from tools.launch.members import members
+from tools.launch.members import roles
+from tools.quiet import load_tensorflow
+from trainers.configuration import load_experiment
+
+app = typer.Typer(
+    help="Train with several processes, on this machine or on several.",
+    no_args_is_help=True,
+)
+
+Workdir = Annotated[
+    Path, typer.Option(help="Folder of the run; resumed if it has begun.")
+]
+
+
+@app.command()
+def local(
+    config: Config,
+    workdir: Workdir,
+    overrides: Overrides = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker processes; as many as needed by default."),
+    ] = None,
+) -> None:
+    """Train with all processes on this machine; stops all of them at the end."""
+    strategy = load_experiment(config, overrides or []).strategy
+    jobs = roles(strategy, workers)
+    ports = free_ports(sum(role.count for role in jobs))
+    cluster = members(jobs, [f"127.0.0.1:{port}" for port in ports])
+    raise typer.Exit(run(cluster, _train(config, workdir, overrides)))
+
+
+@app.command()
+def worker() -> None:
+    """Wait for work as the process that TF_CONFIG says, until stopped."""
+    load_tensorflow()
+    from trainers.workers import serve
+
+    serve()
+
+
+@app.command()
+def manifest(
+    config: Config,
+    workdir: Workdir,
+    hosts: Annotated[
+        str,
+        typer.Option(
+            help="Addresses host:port with commas between; the one that directs the"
+            " others first."
+        ),
+    ],
+    overrides: Overrides = None,
+) -> None:
+    """Print what to run on each machine of a cluster."""
+    addresses = [address.strip() for address in hosts.split(",")]
+    if wrong := [address for address in addresses if not _is_address(address)]:
+        raise ConfigError(
+            f"--hosts: not an address: {', '.join(map(repr, wrong))}. Expected"
+            " host:port with commas between, such as a:2222,b:2222."
+        )
+    strategy = load_experiment(config, overrides or []).strategy
+    single = sum(role.count for role in roles(strategy, 1)) - 1
+    if len(addresses) <= single or len(set(addresses)) < len(addresses):
+        raise ConfigError(
+            f"--hosts: too few addresses, or one twice. Expected at least {single + 1};"
+            f" received {hosts!r}."
+        )
+    for member in members(roles(strategy, len(addresses) - single), addresses):
+        words = ["launch", "worker"]
+        if member.role.trains:
+            words = _train(config, workdir, overrides)
+        typer.echo(f"# {member.name}, on {member.address.rpartition(':')[0]}")
+        typer.echo(f"TF_CONFIG={shlex.quote(member.tf_config)} tfmodels", nl=False)
+        typer.echo(f" {shlex.join(words)}")
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdigit() and 0 < int(port) < 65536
+
+
+def _train(config: str, workdir: Path, overrides: list[str] | None) -> list[str]:
+    changes = [word for change in overrides or [] for word in ("--set", change)]
+    return ["train", config, "--workdir", str(workdir), *changes]

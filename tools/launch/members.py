@@ -1,0 +1,81 @@
+"""Which processes an experiment needs, and what each is told about the others."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tfmodels.errors import ConfigError
+from trainers.experiment import AnyStrategy
+from trainers.strategies.config import DataParallelConfig
+from trainers.strategies.config import PipelineConfig
+
+
+@dataclass(frozen=True)
+class Role:
+    """A job of a cluster: processes that do the same."""
+
+    job: str
+    count: int
+    trains: bool
+    """Runs `tfmodels train`; otherwise waits for work, as `tfmodels launch worker`."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One process of a cluster."""
+
+    role: Role
+    address: str
+    """host:port."""
+    tf_config: str
+    """What TensorFlow reads from the variable TF_CONFIG: the cluster, and its task."""
+
+    @property
+    def name(self) -> str:
+        """Job and number, such as ``worker 0``."""
+        task = json.loads(self.tf_config)["task"]
+        return f"{task['type']} {task['index']}"
+
+
+def roles(strategy: AnyStrategy, num_workers: int | None) -> tuple[Role, ...]:
+    """The jobs that a strategy needs; the one that ends the run first.
+
+    Args:
+      strategy: of an experiment.
+      num_workers: processes of the job "worker"; as many as it needs when absent.
+
+    Raises:
+      ConfigError: the strategy needs one process only.
+    """
+    if isinstance(strategy, PipelineConfig) and strategy.remote:
+        needed = strategy.stages * strategy.replicas
+        workers = Role("worker", num_workers or needed, trains=False)
+        return Role("chief", 1, trains=True), workers
+    if isinstance(strategy, DataParallelConfig) and strategy.multi_worker:
+        return (Role("worker", num_workers or 2, trains=True),)
+    raise ConfigError(
+        "strategy: this experiment needs one process only. Expected `tfmodels train`"
+        " for it, or a strategy of several: --set strategy.remote=true for a pipeline,"
+        " --set strategy.multi_worker=true for data_parallel. Received"
+        f" {strategy.kind} without it."
+    )
+
+
+def members(jobs: Sequence[Role], addresses: Sequence[str]) -> list[Member]:
+    """The processes of a cluster in the order of their jobs.
+
+    Args:
+      jobs: their sum is the number of processes.
+      addresses: one for each process.
+    """
+    each = iter(addresses)
+    cluster = {role.job: [next(each) for _ in range(role.count)] for role in jobs}
+    return [
+        Member(
+            role,
+            address,
+            json.dumps({"cluster": cluster, "task": {"type": role.job, "index": i}}),
+        )
+        for role in jobs
+        for i, address in enumerate(cluster[role.job])
+    ]

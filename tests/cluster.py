@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from contextlib import ExitStack
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tools.launch.local import free_ports
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 150
@@ -52,6 +53,14 @@ class Process:
     def running(self) -> bool:
         """Whether it has not ended yet."""
         return self._process.poll() is None
+
+    @property
+    def children(self) -> list[int]:
+        """Numbers of the processes it started, in that order (Linux)."""
+        number = self._process.pid
+        return list(
+            map(int, Path(f"/proc/{number}/task/{number}/children").read_text().split())
+        )
 
     def send(self, number: signal.Signals) -> None:
         """Sends it a signal."""
@@ -127,13 +136,13 @@ def tf_config(workers: list[str], index: int) -> str:
     return json.dumps({"cluster": {"worker": workers}, "task": task})
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+def is_gone(number: int) -> bool:
+    """Whether a process has ended, perhaps still listed for its parent (Linux)."""
+    try:
+        text = Path(f"/proc/{number}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return text.rpartition(")")[2].split()[0] == "Z"
 
 
 def wait_until(condition: Callable[[], bool], *processes: Process) -> None:
@@ -142,5 +151,7 @@ def wait_until(condition: Callable[[], bool], *processes: Process) -> None:
     while not condition():
         for process in processes:
             assert process.running, f"ended too early: {process}"
-        assert time.monotonic() < deadline, f"never came: {processes[0]}"
+        assert time.monotonic() < deadline, "\n".join(
+            ["never came", *map(str, processes)]
+        )
         time.sleep(0.005)

@@ -17,6 +17,8 @@ from trainers.experiment import Experiment
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 ROOMS = ("tfmodels", "trainers", "export", "tools")
+# Run by another Python, which has what they import.
+FOREIGN = {"torch_pipeline.py"}
 LIGHT = ("config.py", "catalog.py", "errors.py", "durations.py", "experiment.py")
 HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "scipy")
 
@@ -28,6 +30,7 @@ COMMANDS = (
     ["config", "diff", "googlenet/tiny", "inception_v4/tiny"],
     ["config", "schema"],
     ["train", "--help"],
+    ["launch", "local", "--help"],
 )
 
 
@@ -63,7 +66,7 @@ def test_light_modules_never_import_tensorflow():
         file.relative_to(ROOT)
         for room in ROOMS
         for file in sorted((ROOT / room).rglob("*.py"))
-        if file.name in LIGHT or room == "tools"
+        if (file.name in LIGHT or room == "tools") and file.name not in FOREIGN
     ]
     names = [".".join(file.with_suffix("").parts) for file in files]
     result = python(

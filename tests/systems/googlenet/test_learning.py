@@ -29,7 +29,7 @@ def start(*changes: str) -> tuple[DataParallel, Placed, Stage]:
     keras.utils.set_random_seed(experiment.run.seed)
     strategy = DataParallel(experiment.strategy, experiment.run)
     stage = plan_stages(experiment)[0]
-    return strategy, strategy.build(stage.task, stage.end), stage
+    return strategy, strategy.build([stage]), stage
 
 
 def run_steps(steps: int, *changes: str) -> tuple[ImageClassifier, list[Summary]]:

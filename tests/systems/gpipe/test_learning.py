@@ -10,7 +10,7 @@ import trainers
 @pytest.mark.slow
 def test_a_third_of_the_steps_sort_far_above_chance(tmp_path: Path) -> None:
     metrics = trainers.train("gpipe/tiny", tmp_path, ["run.steps=200"]).metrics
-    assert metrics["test/token_accuracy"] > 0.85  # chance is 0.06
+    assert metrics["test/token_accuracy"] > 0.85  # likeliest symbol: 0.26
     assert metrics["test/sequence_accuracy"] > 0.2  # chance is nothing
 
 

@@ -15,13 +15,12 @@ from tfmodels.errors import ConfigError
 from tools.benchmark.pipeline_model import SIZES
 from tools.benchmark.pipeline_model import Sizes
 from tools.benchmark.pipeline_model import pipeline_rival
-from tools.benchmark.pipeline_speed import turn
 from tools.benchmark.rivals import Rival
+from tools.benchmark.rivals import compare
 from tools.benchmark.rivals import start
 from tools.benchmark.rivals import stop
 from tools.benchmark.rivals import two_cores
 from tools.benchmark.timing import machine
-from tools.benchmark.timing import rates
 from tools.launch.local import free_ports
 
 _VARIABLE = "TFMODELS_TORCH_PYTHON"
@@ -55,16 +54,7 @@ def pipeline_peer(
                 pipeline_rival(sizes, cores, cluster, **two_stages, remote="true")
             ),
         }
-        for rival in rivals.values():
-            rival.answer()
-        answers: dict[str, list[dict[str, Any]]] = {name: [] for name in rivals}
-        per_second = rates(
-            {
-                name: turn(rival, num_steps, answers[name])
-                for name, rival in rivals.items()
-            },
-            rounds,
-        )
+        per_second, _ = compare(rivals, num_steps, rounds)
     return {
         "benchmark": "pipeline_peer",
         "peer": f"torch.distributed.pipelining, PyTorch {torch}",

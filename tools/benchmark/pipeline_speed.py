@@ -1,7 +1,6 @@
 """Two stages on two cores against one, and against themselves without micro-batches."""
 
 import statistics
-from collections.abc import Callable
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -9,10 +8,9 @@ from typing import Any
 from tools.benchmark.pipeline_model import SIZES
 from tools.benchmark.pipeline_model import Sizes
 from tools.benchmark.pipeline_model import pipeline_rival
-from tools.benchmark.rivals import Rival
+from tools.benchmark.rivals import compare
 from tools.benchmark.rivals import two_cores
 from tools.benchmark.timing import machine
-from tools.benchmark.timing import rates
 
 _SCHEDULES: dict[str, dict[str, Any]] = {
     "gpipe": {"schedule": "gpipe"},
@@ -41,16 +39,7 @@ def pipeline_speed(
             name: stack.enter_context(pipeline_rival(sizes, using, **strategy))
             for name, (using, strategy) in _rivals(cores, schedules).items()
         }
-        for rival in rivals.values():
-            rival.answer()
-        answers: dict[str, list[dict[str, Any]]] = {name: [] for name in rivals}
-        per_second = rates(
-            {
-                name: turn(rival, num_steps, answers[name])
-                for name, rival in rivals.items()
-            },
-            rounds,
-        )
+        per_second, answers = compare(rivals, num_steps, rounds)
         planned = {
             name: rivals[name].ask(plan="time")["makespan"] for name in schedules
         }
@@ -90,18 +79,6 @@ def _rivals(
         "one_micro_batch": (cores, {"stages": 2, "microbatches": 1}),
         **{name: (cores, {"stages": 2, **_SCHEDULES[name]}) for name in schedules},
     }
-
-
-def turn(
-    rival: Rival, num_steps: int, answers: list[dict[str, Any]]
-) -> Callable[[], float]:
-    """A function that lets a rival train, keeps its answer and returns the steps."""
-
-    def train() -> float:
-        answers.append(rival.ask(steps=num_steps))
-        return float(num_steps)
-
-    return train
 
 
 def _median(answers: list[dict[str, Any]], name: str) -> float:

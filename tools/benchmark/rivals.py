@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 from typing import Self
 
 from tfmodels.errors import CheckFailed
+from tools.benchmark.timing import rates
 
 
 class Rival:
@@ -113,3 +115,27 @@ def answers() -> Any:
     output = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     return output
+
+
+def compare(
+    rivals: Mapping[str, Rival], num_steps: int, rounds: int
+) -> tuple[dict[str, float], dict[str, list[dict[str, Any]]]]:
+    """Steps per second of rivals that train in turns, once all are ready.
+
+    Args:
+      rivals: by name.
+      num_steps: steps in a turn.
+      rounds: turns each rival gets, after one to warm up.
+
+    Returns:
+      The medians, and what the rivals answered in every turn.
+    """
+    for rival in rivals.values():
+        rival.answer()
+    answers: dict[str, list[dict[str, Any]]] = {name: [] for name in rivals}
+
+    def train(name: str) -> float:
+        answers[name].append(rivals[name].ask(steps=num_steps))
+        return float(num_steps)
+
+    return rates({name: partial(train, name) for name in rivals}, rounds), answers

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tests.trainers.small import SORTING
 from tests.trainers.toy import ToyTask
 from tests.trainers.toy import toy_stage
 from trainers.configuration import override
@@ -174,26 +175,12 @@ class Skipping(FunctionTask):
         return model
 
 
-SORT = """
-task: {kind: language_modeling}
-model:
-  kind: transformer
-  vocabulary_size: 6
-  max_length: 7
-  num_layers: 2
-  model_dim: 16
-  num_heads: 2
-  feed_forward_dim: 32
-  dropout_rate: 0.0
-  positions: learned
-data: {kind: sorting, symbols: 4, length: 3, batch_size: 32, test_examples: 50}
-objective: {kind: cross_entropy}
-optimizer:
+SORT = f"""{SORTING}optimizer:
   kind: adam
-  learning_rate: {kind: cosine, initial: 0.01, warmup: 5}
+  learning_rate: {{kind: cosine, initial: 0.01, warmup: 5}}
   clip_global_norm: 1.0
-strategy: {kind: pipeline, devices: cpu, stages: 2, microbatches: 4}
-run: {steps: 20, log_every: 5, checkpoint_every: 10, evaluate_every: 10}
+strategy: {{kind: pipeline, devices: cpu, stages: 2, microbatches: 4}}
+run: {{steps: 20, log_every: 5, checkpoint_every: 10, evaluate_every: 10}}
 """
 """A Transformer of two blocks that learns to sort three symbols."""
 

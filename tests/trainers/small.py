@@ -85,3 +85,21 @@ def sigterm_after_a_checkpoint(workdir: Path) -> threading.Thread:
     thread = threading.Thread(target=wait_and_send, daemon=True)
     thread.start()
     return thread
+
+
+SORTING = """
+task: {kind: language_modeling}
+model:
+  kind: transformer
+  vocabulary_size: 6
+  max_length: 7
+  num_layers: 2
+  model_dim: 16
+  num_heads: 2
+  feed_forward_dim: 32
+  dropout_rate: 0.0
+  positions: learned
+data: {kind: sorting, symbols: 4, length: 3, batch_size: 32, test_examples: 50}
+objective: {kind: cross_entropy}
+"""
+"""A Transformer of two blocks that learns to sort three symbols, but for how."""

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import trainers
+from tests.trainers.small import SORTING
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from trainers.catalog import implementation
@@ -16,26 +17,12 @@ from trainers.experiment import Experiment
 from trainers.runs import load_run
 from trainers.stages import open_task
 
-SORT = """
-task: {kind: language_modeling}
-model:
-  kind: transformer
-  vocabulary_size: 6
-  max_length: 7
-  num_layers: 2
-  model_dim: 16
-  num_heads: 2
-  feed_forward_dim: 32
-  dropout_rate: 0.0
-  positions: learned
-data: {kind: sorting, symbols: 4, length: 3, batch_size: 32, test_examples: 50}
-objective: {kind: cross_entropy}
-optimizer:
+SORT = f"""{SORTING}optimizer:
   kind: adam
-  learning_rate: {kind: cosine, initial: 0.01, warmup: 20}
+  learning_rate: {{kind: cosine, initial: 0.01, warmup: 20}}
   clip_global_norm: 1.0
-strategy: {kind: data_parallel, devices: cpu}
-run: {steps: 120, log_every: 20, images_every: 60}
+strategy: {{kind: data_parallel, devices: cpu}}
+run: {{steps: 120, log_every: 20, images_every: 60}}
 """
 
 

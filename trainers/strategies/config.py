@@ -73,6 +73,13 @@ class PipelineConfig(Config):
     """Which forward tasks are done again before their gradient, in place of keeping
     all that they computed; `except_last` leaves out those whose gradient follows at
     once."""
+    keep: tuple[str, ...] = ()
+    """Regular expressions of items, by their whole names, that are not done again:
+    what they computed is kept all the same."""
+    inline: bool = False
+    """Trace every task's operations in place of a call of one function: steps of long
+    tasks are faster and need less memory, the first step takes longer, and so do steps
+    of very short tasks. `zb_h1` always does."""
     replicas: int = pydantic.Field(default=1, ge=1)
     """Copies of the whole pipeline, each with a share of every micro-batch."""
     remote: bool = False
@@ -81,3 +88,13 @@ class PipelineConfig(Config):
     """Name or address of the TPU, for ``devices: tpu``."""
     partition: PartitionConfig = PartitionConfig()
     """Which layers make a stage."""
+
+    @pydantic.model_validator(mode="after")
+    def _nothing_to_keep(self) -> Self:
+        if self.keep and self.rematerialize == "never":
+            raise ValueError(
+                "keep: all results are kept already. Expected rematerialize: always or"
+                f" except_last beside it. Received keep: {list(self.keep)} and"
+                " rematerialize: never."
+            )
+        return self

@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from trainers.interfaces import Batch
 from trainers.strategies.pipeline.layout import Layout
-from trainers.strategies.pipeline.program import StageProgram
+from trainers.strategies.pipeline.part import PartRun
+from trainers.strategies.pipeline.program import PartProgram
 from trainers.strategies.pipeline.schedules import Schedule
 from trainers.strategies.pipeline.schedules import Task
-from trainers.strategies.pipeline.stage import StageRun
 
 
 class Flow:
@@ -23,20 +23,22 @@ class Flow:
     device where the gradient is asked for.
 
     Args:
-      layout: stages and devices.
-      programs: what the stages compute.
+      layout: stages, their parts, and devices.
+      programs: what the parts compute.
       schedule: order of the tasks.
-      runs: [stages][replicas].
+      runs: [parts][replicas].
     """
 
     def __init__(
         self,
         layout: Layout,
-        programs: Sequence[StageProgram],
+        programs: Sequence[PartProgram],
         schedule: Schedule,
-        runs: Sequence[Sequence[StageRun]],
+        runs: Sequence[Sequence[PartRun]],
     ) -> None:
         self._devices = layout.placement.devices
+        self._segments = layout.segments
+        self._parts = layout.numbers
         self._programs = programs
         self._schedule = schedule
         self._runs = runs
@@ -96,59 +98,86 @@ class Flow:
         return begun, _now([begun, *map(tf.identity, made)])
 
     def _arguments(self, task: Task, replica: int) -> dict[int, tf.Tensor]:
-        """What other tasks made for this one, by number."""
-        program, m = self._programs[task.stage], task.micro_batch
+        """What other stages made for this task, by number."""
+        programs = [self._programs[part] for part in self._parts[task.stage]]
+        m = task.micro_batch
         if task.kind == "F":
             values = self._values[m][replica]
-            return {number: values[number] for number in program.reads}
+            return {n: values[n] for p in programs for n in p.reads if n in values}
         if task.kind == "B":
             arrived = self._cotangents[m][replica]
-            return {n: arrived.pop(n) for n in program.writes if n in arrived}
+            return {
+                n: arrived.pop(n) for p in programs for n in p.writes if n in arrived
+            }
         return {}
 
     def _forward(
-        self, task: Task, replica: int, reads: dict[int, tf.Tensor]
+        self, task: Task, replica: int, values: dict[int, tf.Tensor]
     ) -> list[tf.Tensor]:
-        program, m = self._programs[task.stage], task.micro_batch
+        m = task.micro_batch
         again = task._replace(kind="R") in self._schedule.tasks
-        # Only the loss needs it: no other device must wait for a copy.
-        last = task.stage == self._schedule.num_stages - 1
-        writes = self._runs[task.stage][replica].forward(
-            m,
-            list(reads.values()),
-            self._batches[m][replica] if last else {},
-            keep=self._scale is not None and not again,
-        )
-        self._values[m][replica].update(zip(program.writes, writes, strict=False))
-        return writes
+        made: list[tf.Tensor] = []
+        for part in self._parts[task.stage]:
+            program = self._programs[part]
+            # Only the loss needs it: no other device must wait for a copy.
+            last = part == len(self._programs) - 1
+            writes = self._runs[part][replica].forward(
+                m,
+                [values[number] for number in program.reads],
+                self._batches[m][replica] if last else {},
+                keep=self._scale is not None
+                and (self._segments[part].kept or not again),
+            )
+            written = dict(zip(program.writes, writes, strict=False))
+            values |= written
+            self._values[m][replica] |= written
+            made += writes
+        return made
 
     def _again(
         self, task: Task, replica: int, arguments: dict[int, tf.Tensor]
     ) -> list[tf.Tensor]:
-        return self._runs[task.stage][replica].again(task.micro_batch)
+        return [
+            write
+            for part in self._parts[task.stage]
+            if not self._segments[part].kept
+            for write in self._runs[part][replica].again(task.micro_batch)
+        ]
 
     def _backward(
         self, task: Task, replica: int, arrived: dict[int, tf.Tensor]
     ) -> list[tf.Tensor]:
-        program, m = self._programs[task.stage], task.micro_batch
-        cotangents = [arrived.get(number) for number in program.writes]
-        if task.stage == self._schedule.num_stages - 1:
-            cotangents.append(self._scale)
-        run = self._runs[task.stage][replica]
-        found = run.backward(m, cotangents)
-        sums = self._cotangents[m][replica]
-        for number, cotangent in zip(program.reads, found, strict=True):
-            if cotangent is not None:
-                other = sums.get(number)
-                sums[number] = cotangent if other is None else other + cotangent
-        made = [each for each in found if each is not None]
+        m, parts = task.micro_batch, self._parts[task.stage]
         split = task._replace(kind="W") in self._schedule.tasks
-        return made if split else [*made, *run.add_gradients(m)]
+        inside = {number for part in parts for number in self._programs[part].writes}
+        outside = self._cotangents[m][replica]
+        made: list[tf.Tensor] = []
+        for part in reversed(parts):
+            program, run = self._programs[part], self._runs[part][replica]
+            cotangents: list[Any] = [arrived.pop(n, None) for n in program.writes]
+            if part == len(self._programs) - 1:
+                cotangents.append(self._scale)
+            for number, found in zip(
+                program.reads, run.backward(m, cotangents), strict=True
+            ):
+                if found is not None:
+                    sums = arrived if number in inside else outside
+                    sums[number] = sums[number] + found if number in sums else found
+                    made.append(found)
+            if not split:
+                made += run.add_gradients(m)
+        return made
 
     def _weights(
         self, task: Task, replica: int, arguments: dict[int, tf.Tensor]
     ) -> list[tf.Tensor]:
-        return self._runs[task.stage][replica].postponed_gradients(task.micro_batch)
+        return [
+            gradient
+            for part in reversed(self._parts[task.stage])
+            for gradient in self._runs[part][replica].postponed_gradients(
+                task.micro_batch
+            )
+        ]
 
 
 def _executor(device: str) -> AbstractContextManager[None]:

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
+from itertools import chain
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -15,31 +18,50 @@ from trainers.interfaces import Outputs
 from trainers.interfaces import Task
 from trainers.interfaces import Totals
 from trainers.strategies.pipeline.placement import Placement
-from trainers.strategies.pipeline.program import StageProgram
+from trainers.strategies.pipeline.program import PartProgram
+from trainers.strategies.pipeline.segments import Segment
 from trainers.strategies.pipeline.sequence import LayerSequence
 from trainers.strategies.pipeline.sequence import Part
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A model that is cut into stages; stage s lies on pipeline device s mod K."""
+    """A model that is cut; stage s lies on pipeline device s mod K."""
 
     placement: Placement
     sequence: LayerSequence
-    parts: tuple[Part, ...]
+    stages: tuple[tuple[Segment, ...], ...]
 
-    def device(self, stage: int) -> int:
-        """The pipeline device that holds a stage."""
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """Those of all stages."""
+        return tuple(chain.from_iterable(self.stages))
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The segments as models."""
+        sizes = [each.end - each.begin for each in self.segments]
+        return tuple(self.sequence.cut(sizes))
+
+    @cached_property
+    def numbers(self) -> tuple[range, ...]:
+        """The numbers of each stage's parts."""
+        ends = accumulate((len(stage) for stage in self.stages), initial=0)
+        return tuple(range(begin, end) for begin, end in pairwise(ends))
+
+    def device(self, part: int) -> int:
+        """The pipeline device that holds a part."""
+        stage = next(i for i, numbers in enumerate(self.numbers) if part in numbers)
         return stage % len(self.placement.devices)
 
     @cached_property
     def owned(self) -> tuple[tuple[keras.Variable, ...], ...]:
-        """The variables of each device; those of several stages belong to the first."""
+        """The variables of each device; those of several parts belong to the first."""
         owned: list[dict[int, keras.Variable]] = [{} for _ in self.placement.devices]
-        for stage, part in enumerate(self.parts):
+        for number, part in enumerate(self.parts):
             for variable in part.model.variables:
                 if not any(id(variable) in others for others in owned):
-                    owned[self.device(stage)][id(variable)] = variable
+                    owned[self.device(number)][id(variable)] = variable
         return tuple(tuple(variables.values()) for variables in owned)
 
     @cached_property
@@ -52,10 +74,10 @@ class Layout:
         }
 
     def variables(
-        self, stage: int, replica: int, program: StageProgram
+        self, part: int, replica: int, program: PartProgram
     ) -> tuple[Callable[[], list[tf.Tensor]], list[tf.Tensor]]:
-        """A function that reads a stage's weights for a replica, and its states now."""
-        states = self._reader(stage, replica, program.states)()
+        """A function that reads a part's weights for a replica, and its states now."""
+        states = self._reader(part, replica, program.states)()
         # Replicas draw different numbers from the same state.
         own = [
             state + tf.constant([replica, 0], state.dtype)
@@ -63,12 +85,12 @@ class Layout:
             else state
             for variable, state in zip(program.states, states, strict=True)
         ]
-        return self._reader(stage, replica, program.weights), own
+        return self._reader(part, replica, program.weights), own
 
     def _reader(
-        self, stage: int, replica: int, variables: Sequence[keras.Variable]
+        self, part: int, replica: int, variables: Sequence[keras.Variable]
     ) -> Callable[[], list[tf.Tensor]]:
-        device = self.device(stage)
+        device = self.device(part)
         sources: list[Any] = []
         for variable in variables:
             owner = self.owner[id(variable)]
@@ -80,14 +102,14 @@ class Layout:
 
     def programs(
         self, task: Task, objective: Objective, nested: bool, xla: bool
-    ) -> list[StageProgram]:
-        """The stages' forward passes, with the loss in the last one.
+    ) -> list[PartProgram]:
+        """The parts' forward passes, with the loss in the last one.
 
         Args:
           task: gives inputs and metrics.
           objective: gives the loss, from the outputs alone.
-          nested: see `StageProgram`.
-          xla: see `StageProgram`.
+          nested: see `PartProgram`.
+          xla: see `PartProgram`.
         """
 
         def finish(
@@ -102,8 +124,8 @@ class Layout:
 
         *others, last = self.parts
         return [
-            *(StageProgram(part, nested=nested, xla=xla) for part in others),
-            StageProgram(last, self.sequence.outputs, finish, nested=nested, xla=xla),
+            *(PartProgram(part, nested=nested, xla=xla) for part in others),
+            PartProgram(last, self.sequence.outputs, finish, nested=nested, xla=xla),
         ]
 
     def inputs(

@@ -18,6 +18,7 @@ from trainers.strategies.pipeline.graph_costs import ItemCost
 from trainers.strategies.pipeline.graph_costs import num_bytes
 from trainers.strategies.pipeline.schedules import Schedule
 from trainers.strategies.pipeline.schedules import Task
+from trainers.strategies.pipeline.segments import segments
 from trainers.strategies.pipeline.sequence import LayerSequence
 
 
@@ -26,8 +27,8 @@ class Holding(NamedTuple):
 
     whole: int
     """Micro-batches of which it holds all that their gradient needs."""
-    reads: int
-    """Micro-batches of which it holds only what it has read, to compute them again."""
+    begun: int
+    """Micro-batches of which it holds only what it takes to compute them again."""
 
 
 Holdings = dict[int, Holding]
@@ -68,6 +69,7 @@ class Footprint:
       costs: of each item.
       rows: examples in a micro-batch.
       num_slots: numbers that the optimizer and averages keep for each weight.
+      kept: which items are never computed again.
     """
 
     def __init__(
@@ -76,8 +78,10 @@ class Footprint:
         costs: Sequence[ItemCost],
         rows: int,
         num_slots: int,
+        kept: Sequence[bool],
     ) -> None:
         self._flops = [0, *accumulate(cost.flops for cost in costs)]
+        self._kept = kept
         weights, states = _variables(sequence)
         self.parameters = DistinctSum(
             [{id(v): prod(v.shape) for v in row} for row in weights]
@@ -118,10 +122,22 @@ class Footprint:
         """Forward operations of one micro-batch."""
         return self._flops[end] - self._flops[begin]
 
+    def flops_again(self, begin: int, end: int) -> int:
+        """Those that are done again if the items are."""
+        again = [each for each in segments(self._kept, begin, end) if not each.kept]
+        return sum(self.flops(each.begin, each.end) for each in again)
+
+    def begun(self, begin: int, end: int) -> int:
+        """Bytes of one micro-batch that are held until it is computed again."""
+        return sum(
+            (self.residuals if each.kept else self.reads)(each.begin, each.end)
+            for each in segments(self._kept, begin, end)
+        )
+
     def activations(self, begin: int, end: int, holding: Holding) -> int:
         """Bytes of results that are held for micro-batches in flight."""
-        whole, reads = self.residuals(begin, end), self.reads(begin, end)
-        return holding.whole * whole + holding.reads * reads
+        whole, begun = self.residuals(begin, end), self.begun(begin, end)
+        return holding.whole * whole + holding.begun * begun
 
     def temporaries(self, begin: int, end: int) -> int:
         """Bytes that a task needs only while it runs.
@@ -161,8 +177,8 @@ def holdings(order: Iterable[Task]) -> list[Holdings]:
     """What a device's stages hold, after each of its tasks that makes them hold more.
 
     All that the gradient needs, from the forward task, or from doing it again, to the
-    last task that needs it; before it is done again, only what the stage has read
-    (arXiv 1811.06965, section 2.3).
+    last task that needs it; before it is done again, only what that takes (arXiv
+    1811.06965, section 2.3).
     """
     tasks = list(order)
     again = {task[1:] for task in tasks if task.kind == "R"}
@@ -170,15 +186,15 @@ def holdings(order: Iterable[Task]) -> list[Holdings]:
     held: dict[int, Holding] = {}
     moments = []
     for task in tasks:
-        whole, reads = held.get(task.stage, Holding(0, 0))
+        whole, begun = held.get(task.stage, Holding(0, 0))
         repeated = task[1:] in again
         whole += task.kind == "R" or (task.kind == "F" and not repeated)
-        reads += (task.kind == "F" and repeated) - (task.kind == "R")
-        held[task.stage] = Holding(whole, reads)
+        begun += (task.kind == "F" and repeated) - (task.kind == "R")
+        held[task.stage] = Holding(whole, begun)
         if task.kind in ("F", "R"):
             moments.append(dict(held))
         if task.kind == last:
-            held[task.stage] = Holding(whole - 1, reads)
+            held[task.stage] = Holding(whole - 1, begun)
     return moments
 
 

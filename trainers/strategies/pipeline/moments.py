@@ -6,8 +6,8 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from trainers.strategies.pipeline.program import StageProgram
-from trainers.strategies.pipeline.stage import StageRun
+from trainers.strategies.pipeline.part import PartRun
+from trainers.strategies.pipeline.program import PartProgram
 
 
 class _Norm(NamedTuple):
@@ -17,7 +17,7 @@ class _Norm(NamedTuple):
 
 
 class Moments:
-    """The moving moments of one stage's batch norms.
+    """The moving moments of one part's batch norms.
 
     A batch norm normalizes with its micro-batch's moments; the moving ones take in
     those of the whole mini-batch, pooled, once (arXiv 1811.06965, section 2.2).
@@ -25,8 +25,8 @@ class Moments:
     momentum`` times the micro-batch's own moment.
     """
 
-    def __init__(self, program: StageProgram) -> None:
-        """Finds the batch norms of a stage whose moving moments change."""
+    def __init__(self, program: PartProgram) -> None:
+        """Finds the batch norms of a part whose moving moments change."""
         self._states = program.states
         place = {id(variable): i for i, variable in enumerate(program.states)}
         self._norms = [
@@ -41,20 +41,20 @@ class Moments:
             and layer.momentum < 1
         ]
         self.positions = tuple(i for norm in self._norms for i in norm[:2])
-        """Where they are among the stage's states."""
+        """Where they are among the part's states."""
 
     def pooled(
-        self, runs: Sequence[StageRun], sizes: Sequence[Sequence[int]]
+        self, runs: Sequence[PartRun], sizes: Sequence[Sequence[int]]
     ) -> list[tuple[keras.Variable, tf.Tensor]]:
         """The moving moments after a mini-batch.
 
         Args:
-          runs: of the stage's replicas.
+          runs: of the part's replicas.
           sizes: [micro-batches][replicas], rows of each.
         """
         result = []
         for number, norm in enumerate(self._norms):
-            # Where the stage is: a batch norm has many small tensors to send.
+            # Where the part is: a batch norm has many small tensors to send.
             with tf.device(runs[0].fresh_states[0][2 * number].device):
                 pooled = _pooled(number, norm.momentum, runs, sizes)
                 for position, moment in zip(norm[:2], pooled, strict=True):
@@ -68,7 +68,7 @@ class Moments:
 def _pooled(
     number: int,
     momentum: float,
-    runs: Sequence[StageRun],
+    runs: Sequence[PartRun],
     sizes: Sequence[Sequence[int]],
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """One batch norm's mean and variance over all micro-batches and replicas."""

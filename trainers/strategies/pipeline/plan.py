@@ -22,11 +22,14 @@ from trainers.strategies.pipeline.partition import micro_batch_rows
 from trainers.strategies.pipeline.partition import training_schedule
 from trainers.strategies.pipeline.schedules import Schedule
 from trainers.strategies.pipeline.schedules import Task
+from trainers.strategies.pipeline.segments import kept_items
 from trainers.strategies.pipeline.sequence import LayerSequence
 from trainers.strategies.pipeline.simulation import Duration
 from trainers.strategies.pipeline.simulation import Timeline
 from trainers.strategies.pipeline.simulation import peak_live
 from trainers.strategies.pipeline.simulation import simulate
+
+_DURATIONS = ("forward", "again", "backward")
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,16 @@ class StagePlan:
     share: float
     """Of the forward and backward time of all stages."""
     forward: Duration
+    again: Duration
+    """Forward, but for what `keep` names."""
     backward: Duration
-    """In the plan's unit of time."""
+    """All three in the plan's unit of time."""
     variables: int
     """Bytes of weights, their gradients and slots, and of untrained variables."""
     residuals: int
     """Bytes that the gradient needs of what the forward pass reads and makes."""
-    reads: int
-    """Bytes that come from other stages, or from the data."""
+    begun: int
+    """Bytes that are held of it until it is computed again."""
     temporaries: int
     """Bytes that a task needs only while it runs."""
     sends: int
@@ -134,8 +139,7 @@ class Plan:
             "bubble_of_total_time": self.bubble,
             "traffic_bytes": self.traffic,
             "stages": [
-                vars(stage)
-                | {"forward": float(stage.forward), "backward": float(stage.backward)}
+                vars(stage) | {name: float(vars(stage)[name]) for name in _DURATIONS}
                 for stage in self.stages
             ],
             "devices": [
@@ -167,7 +171,9 @@ def make_plan(
     measured = config.partition.costs == "time"
     costs = item_costs(sequence, rows, measured and config.partition.file is None)
     partitioning = make_partitioning(sequence, config, rows, num_slots, costs)
-    footprint = Footprint(sequence, costs, rows, num_slots)
+    footprint = Footprint(
+        sequence, costs, rows, num_slots, kept_items(sequence, config.keep)
+    )
     times = _operations(footprint, partitioning)
     if measured:
         parts = sequence.cut(partitioning.sizes)
@@ -215,6 +221,7 @@ def _stages(
     for number, (forward, backward) in enumerate(times):
         each = partitioning.boundaries[number]
         items = (each.begin, each.end)
+        again = Fraction(footprint.flops_again(*items), footprint.flops(*items) or 1)
         stages.append(
             StagePlan(
                 device=schedule.device(number),
@@ -226,10 +233,11 @@ def _stages(
                 flops=footprint.flops(*items),
                 share=float(Fraction(forward + backward) / total),
                 forward=forward,
+                again=again * Fraction(forward),
                 backward=backward,
                 variables=footprint.variables(*items),
                 residuals=footprint.residuals(*items),
-                reads=footprint.reads(*items),
+                begun=footprint.begun(*items),
                 temporaries=footprint.temporaries(*items),
                 sends=footprint.crossing(each.end),
             )
@@ -240,7 +248,7 @@ def _stages(
 def _devices(schedule: Schedule, stages: Sequence[StagePlan]) -> tuple[DevicePlan, ...]:
     def held(number: int, holding: Holding) -> int:
         stage = stages[number]
-        return holding.whole * stage.residuals + holding.reads * stage.reads
+        return holding.whole * stage.residuals + holding.begun * stage.begun
 
     live = peak_live(schedule)
     return tuple(
@@ -265,8 +273,10 @@ def _durations(
 
     def duration(task: Task) -> Duration:
         stage = stages[task.stage]
-        if task.kind in ("F", "R"):
+        if task.kind == "F":
             return stage.forward
+        if task.kind == "R":
+            return stage.again
         return Fraction(stage.backward) / 2 if split else stage.backward
 
     return duration

@@ -1,4 +1,4 @@
-"""What one stage computes: its forward pass, as a function of tensors alone."""
+"""What one part computes: its forward pass, as a function of tensors alone."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -20,19 +20,19 @@ and the totals of loss and metrics."""
 
 
 class Forward(NamedTuple):
-    """What a stage makes of a micro-batch."""
+    """What a part makes of a micro-batch."""
 
     writes: list[tf.Tensor]
-    """The tensors that other stages read; of the last stage, the loss to differentiate
+    """The tensors that other parts read; of the last part, the loss to differentiate
     besides."""
     states: list[tf.Tensor]
     """Random and other states after it; moments of this micro-batch, scaled."""
     totals: Totals
-    """Loss and metrics, of the last stage only."""
+    """Loss and metrics, of the last part only."""
 
 
-class StageProgram:
-    """The forward pass of one stage, traced once for each shape of micro-batch.
+class PartProgram:
+    """The forward pass of one part, traced once for each shape of micro-batch.
 
     It takes variables as tensors and returns the states it changes, so that a second
     run from the same states gives the same result bit for bit, dropout included.
@@ -50,9 +50,9 @@ class StageProgram:
         """Takes a part of the model.
 
         Args:
-          part: what the stage holds.
-          outputs: of the last stage, the numbers of all outputs by name.
-          finish: of the last stage.
+          part: what it holds.
+          outputs: of the last part, the numbers of all outputs by name.
+          finish: of the last part.
           nested: a call of one traced function, in place of its operations each time.
           xla: compile it.
         """
@@ -62,7 +62,7 @@ class StageProgram:
         self._finish = finish
         others = [n for n in self._outputs.values() if n not in part.writes]
         self.reads = tuple(dict.fromkeys([*part.reads, *others]))
-        """Numbers of the tensors it takes; of the last stage, all outputs too."""
+        """Numbers of the tensors it takes; of the last part, all outputs too."""
         self.writes = part.writes
         """Numbers of the tensors it makes for others."""
         self.weights: list[keras.Variable] = part.model.trainable_variables

@@ -26,14 +26,16 @@ from trainers.strategies.pipeline.devices import open_placement
 from trainers.strategies.pipeline.flow import Flow
 from trainers.strategies.pipeline.flow import split
 from trainers.strategies.pipeline.layout import Layout
+from trainers.strategies.pipeline.part import PartRun
 from trainers.strategies.pipeline.partition import make_partitioning
 from trainers.strategies.pipeline.partition import micro_batch_rows
 from trainers.strategies.pipeline.partition import training_schedule
 from trainers.strategies.pipeline.placement import give_value
 from trainers.strategies.pipeline.placement import without_values
 from trainers.strategies.pipeline.schedules import forward_only
+from trainers.strategies.pipeline.segments import kept_items
+from trainers.strategies.pipeline.segments import segments
 from trainers.strategies.pipeline.sequence import LayerSequence
-from trainers.strategies.pipeline.stage import StageRun
 from trainers.strategies.pipeline.trainable import PipelineTrainable
 from trainers.totals import add_totals
 
@@ -59,15 +61,18 @@ class Pipeline:
                 f" Expected 1; received {run.accumulation}. Raise strategy.microbatches"
                 " instead."
             )
-        if run.xla and config.schedule == "zb_h1":
+        if run.xla and (config.inline or config.schedule == "zb_h1"):
             raise ConfigError(
-                "strategy.schedule: zb_h1 takes the gradients of the weights out of the"
-                " graph, which a compiled stage does not show. Expected another"
-                " schedule, or run.xla: false. Received zb_h1 and true."
+                "run.xla: a compiled stage is a function, whose operations do not stand"
+                " in the graph. Expected strategy.inline: false and another"
+                f" strategy.schedule than zb_h1. Received {config.inline} and"
+                f" {config.schedule}, with run.xla: true."
             )
         self._config = config
         self._run = run
         self._schedule = training_schedule(config)
+        # Gradients of the weights alone can be taken out of a graph, not of a function.
+        self._inline = config.inline or config.schedule == "zb_h1"
         # TensorFlow would rewrite sums up to the cuts: rounding would depend on these.
         tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
         with ExitStack() as connections:
@@ -86,8 +91,10 @@ class Pipeline:
         _check_layers(sequence)
         slots = max(num_slots(stage.optimizer) for stage in stages)
         slots += not isinstance(self._run.average, NoAverage)
-        sizes = make_partitioning(sequence, config, rows, slots).sizes
-        self._layout = Layout(self._placement, sequence, tuple(sequence.cut(sizes)))
+        boundaries = make_partitioning(sequence, config, rows, slots).boundaries
+        kept = kept_items(sequence, config.keep)
+        cut = tuple(segments(kept, each.begin, each.end) for each in boundaries)
+        self._layout = Layout(self._placement, sequence, cut)
         averages = []
         for device, variables in enumerate(self._layout.owned):
             with self._placement.scope(device):
@@ -107,7 +114,7 @@ class Pipeline:
         _check_objective(stage.objective)
         data = stage.task.dataset("train", start=start - stage.start)
         return PipelineTrainable(
-            self._layout, self._schedule, placed, stage, self._run, data
+            self._layout, self._schedule, self._inline, placed, stage, self._run, data
         )
 
     def evaluator(self, placed: Placed, stage: Stage) -> Callable[[str], Totals]:
@@ -121,7 +128,7 @@ class Pipeline:
             batches = split(batch, config.microbatches, config.replicas)
             runs = [
                 [
-                    StageRun(program, *layout.variables(number, replica, program))
+                    PartRun(program, *layout.variables(number, replica, program))
                     for replica in range(config.replicas)
                 ]
                 for number, program in enumerate(programs)

@@ -27,10 +27,10 @@ from trainers.strategies.pipeline.flow import Flow
 from trainers.strategies.pipeline.flow import split
 from trainers.strategies.pipeline.layout import Layout
 from trainers.strategies.pipeline.moments import Moments
+from trainers.strategies.pipeline.part import PartRun
 from trainers.strategies.pipeline.schedules import Schedule
 from trainers.strategies.pipeline.simulation import Timeline
 from trainers.strategies.pipeline.simulation import timed
-from trainers.strategies.pipeline.stage import StageRun
 from trainers.totals import add_totals
 
 
@@ -48,6 +48,7 @@ class PipelineTrainable:
         self,
         layout: Layout,
         schedule: Schedule,
+        inline: bool,
         placed: Placed,
         stage: Stage,
         run: RunConfig,
@@ -58,9 +59,9 @@ class PipelineTrainable:
         self._schedule = schedule
         self._stage = stage
         self._average = placed.average
-        # Gradients of the weights alone can be taken out of a graph, not of a function.
-        nested = not any(task.kind == "W" for task in schedule.tasks)
-        self._programs = layout.programs(stage.task, stage.objective, nested, run.xla)
+        self._programs = layout.programs(
+            stage.task, stage.objective, not inline, run.xla
+        )
         self._moments = [Moments(program) for program in self._programs]
         self._may_skip = run.skippable_updates > 0
         trained = trained_variables(placed.model, stage.frozen)
@@ -174,38 +175,37 @@ class PipelineTrainable:
             "times": times,
         }
 
-    def _start(self) -> list[list[StageRun]]:
-        """Reads the states of all stages, and the weights that other devices own."""
+    def _start(self) -> list[list[PartRun]]:
+        """Reads the states of all parts, and the weights that other devices own."""
         return [
             [
-                StageRun(
+                PartRun(
                     program,
-                    *self._layout.variables(stage, replica, program),
-                    self._moments[stage].positions,
-                    self._trained[stage],
+                    *self._layout.variables(part, replica, program),
+                    self._moments[part].positions,
+                    self._trained[part],
                 )
                 for replica in range(self._layout.placement.num_replicas)
             ]
-            for stage, program in enumerate(self._programs)
+            for part, program in enumerate(self._programs)
         ]
 
     def _reduce(
-        self, runs: list[list[StageRun]], divisor: tf.Tensor
+        self, runs: list[list[PartRun]], divisor: tf.Tensor
     ) -> list[list[tf.Tensor]]:
         """Mean gradients with L2, of each device's variables, where these lie."""
-        parts: dict[int, list[tf.Tensor]] = {}
-        for stage, row in enumerate(runs):
-            weights = self._programs[stage].weights
+        found: dict[int, list[tf.Tensor]] = {}
+        for program, trained, row in zip(
+            self._programs, self._trained, runs, strict=True
+        ):
             for run in row:
-                for i, gradient in zip(
-                    self._trained[stage], run.gradients, strict=True
-                ):
-                    parts.setdefault(id(weights[i]), []).append(gradient)
+                for i, gradient in zip(trained, run.gradients, strict=True):
+                    found.setdefault(id(program.weights[i]), []).append(gradient)
         reduced = []
         for device, variables in enumerate(self._variables):
             with tf.device(self._layout.placement.devices[device][0]):
                 means = [
-                    tf.math.divide_no_nan(tf.add_n(parts[id(variable)]), divisor)
+                    tf.math.divide_no_nan(tf.add_n(found[id(variable)]), divisor)
                     for variable in variables
                 ]
                 reduced.append(add_l2(means, variables, self._stage.optimizer.l2))
@@ -236,7 +236,7 @@ class PipelineTrainable:
         self._optimizer.iterations.assign_add(1)
         self._average.update(step)
 
-    def _keep_states(self, runs: list[list[StageRun]]) -> None:
+    def _keep_states(self, runs: list[list[PartRun]]) -> None:
         """Stores random and other states: in all replicas, those of the first."""
         for program, moments, row in zip(
             self._programs, self._moments, runs, strict=True

@@ -67,6 +67,37 @@ def test_every_schedule_equals_one_device(
     assert_close(whole, weights)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "inline"), [("1f1b", False), ("1f1b", True), ("zb_h1", False)]
+)
+def test_only_what_is_not_kept_is_computed_again(schedule: str, inline: bool) -> None:
+    def build(features: Any) -> Any:
+        x = features
+        for i in range(5):
+            x = keras.layers.Dense(6, activation=tf.math.erf, name=f"hidden_{i}")(x)
+        return keras.layers.Dense(3, name="head")(x)
+
+    task = FunctionTask(build)
+    settings: dict[str, Any] = {
+        "stages": 2,
+        "microbatches": 4,
+        "schedule": schedule,
+        "inline": inline,
+    }
+    never, _ = trained(2, settings, task)
+    for keep, again in (([], 5), (["hidden_[13]"], 3)):
+        changed = {**settings, "rematerialize": "always", "keep": keep}
+        made = opened(toy_stage(task), changed)
+        made.trainable.run(2)
+        assert_close(never, made.weights)
+        if inline or schedule == "zb_h1":
+            graph = made.trainable._step.get_concrete_function(
+                next(iter(task.dataset("train")))
+            ).graph
+            kinds = [op.type for op in graph.get_operations()]
+            assert kinds.count("Erf") == 4 * (5 + again)
+
+
 @pytest.mark.parametrize("micro_batches", [1, 2, 8])
 def test_the_number_of_micro_batches_changes_nothing(
     whole: Any, micro_batches: int

@@ -42,7 +42,7 @@ def test_published_table_of_kept_results(devices: int, micro: int) -> None:
         for stage, peak in enumerate(peaks):
             moments = holdings(schedule(name, devices, micro).orders[stage])
             assert max(moment[stage].whole for moment in moments) == peak
-            assert all(moment[stage].reads == 0 for moment in moments)
+            assert all(moment[stage].begun == 0 for moment in moments)
             again = schedule(name, devices, micro, rematerialize="always")
             moments = holdings(again.orders[stage])
             assert max(moment[stage].whole for moment in moments) == 1
@@ -64,7 +64,13 @@ def test_all_stages_of_a_device_count() -> None:
 
 def footprint(model: keras.Model) -> Footprint:
     sequence = LayerSequence(model)
-    return Footprint(sequence, item_costs(sequence, ROWS), ROWS, num_slots=2)
+    return Footprint(
+        sequence,
+        item_costs(sequence, ROWS),
+        ROWS,
+        num_slots=2,
+        kept=[False] * len(sequence.items),
+    )
 
 
 def test_bytes_of_a_chain() -> None:

@@ -60,10 +60,27 @@ def test_recomputation_takes_a_third_more_and_holds_less() -> None:
     always = plan(stages=2, microbatches=8, schedule="gpipe", rematerialize="always")
     assert always.makespan > 1.2 * never.makespan
     assert always.one_device == never.one_device
-    kept, inputs = never.stages[0].residuals, never.stages[0].reads
+    kept, inputs = never.stages[0].residuals, never.stages[0].begun
     assert never.devices[0].activations == 8 * kept
     assert always.devices[0].activations == 7 * inputs + kept
     assert always.devices[0].variables == 4 * DIM**2 * 4 * 4
+
+
+def test_what_is_kept_takes_memory_and_no_time() -> None:
+    settings = {"stages": 2, "schedule": "gpipe", "rematerialize": "always"}
+    always = plan(**settings)
+    half = plan(**settings, keep=["dense[1256]"])
+    # Of four layers, each of which keeps what it reads: the first, two kept, the last.
+    row = always.stages[0].begun
+    assert always.stages[0].residuals == 4 * row
+    assert half.stages[0].begun == 4 * row
+    assert [stage.again for stage in half.stages] == [always.stages[0].forward / 2] * 2
+    middle = plan(**settings, keep=["dense0", "dense7"])
+    assert [stage.begun for stage in middle.stages] == [2 * row, 3 * row]
+    assert always.makespan > middle.makespan > half.makespan
+    everything = plan(**settings, keep=[".*"])
+    assert everything.makespan == plan(stages=2, schedule="gpipe").makespan
+    assert everything.devices == plan(stages=2, schedule="gpipe").devices
 
 
 def test_1f1b_holds_less_than_gpipe() -> None:

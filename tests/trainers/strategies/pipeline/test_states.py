@@ -36,6 +36,8 @@ def reference() -> Any:
         {"stages": 1, "rematerialize": "always"},
         {"stages": 2},
         {"stages": 4, "rematerialize": "always"},
+        {"stages": 1, "rematerialize": "always", "keep": ["dropout_0"]},
+        {"stages": 2, "inline": True},
         {"stages": 2, "schedule": "zb_h1", "rematerialize": "except_last"},
     ],
 )

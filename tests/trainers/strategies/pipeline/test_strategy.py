@@ -175,6 +175,13 @@ def test_what_cannot_be_pipelined_is_refused() -> None:
     for settings, run, message in (
         ({"stages": 2}, {"accumulation": 2}, r"run\.accumulation"),
         ({"stages": 2, "schedule": "zb_h1"}, {"xla": True}, r"run\.xla"),
+        ({"stages": 2, "inline": True}, {"xla": True}, r"run\.xla"),
+        ({"stages": 2, "keep": ["head"]}, {}, "keep: all results are kept already"),
+        (
+            {"stages": 2, "rematerialize": "always", "keep": ["tail"]},
+            {},
+            r"strategy\.keep: 'tail'.*hidden_0, .*, head",
+        ),
         ({"stages": 4, "microbatches": 9}, {}, r"strategy\.microbatches.*at most 8"),
         ({"stages": 5}, {}, "strategy.stages: too few devices"),
         (

@@ -1,4 +1,4 @@
-"""One stage in one mini-batch: its forward and backward tasks, and what they keep."""
+"""A part in one mini-batch: its forward and backward passes, and what they keep."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from trainers.interfaces import Totals
 from trainers.strategies.pipeline.postponing import postpone
 from trainers.strategies.pipeline.postponing import recorded_operations
 from trainers.strategies.pipeline.program import Forward
-from trainers.strategies.pipeline.program import StageProgram
+from trainers.strategies.pipeline.program import PartProgram
 
 
-class StageRun:
-    """A stage on one replica, while the micro-batches of a mini-batch pass through it.
+class PartRun:
+    """A part on one replica, while the micro-batches of a mini-batch pass through it.
 
     Args:
-      program: what the stage computes.
-      read: reads the stage's weights.
-      states: the stage's states at the start of the mini-batch.
+      program: what the part computes.
+      read: reads its weights.
+      states: its states at the start of the mini-batch.
       fresh: positions of the states that are zero at the start of every micro-batch:
         the moments of batch norms.
       trained: positions of the weights that get a gradient; None when evaluating.
@@ -28,7 +28,7 @@ class StageRun:
 
     def __init__(
         self,
-        program: StageProgram,
+        program: PartProgram,
         read: Callable[[], list[tf.Tensor]],
         states: Sequence[tf.Tensor],
         fresh: Sequence[int] = (),
@@ -37,7 +37,7 @@ class StageRun:
         self._program = program
         self._read = read
         self.states = list(states)
-        """States after the last forward task."""
+        """States after the last forward pass."""
         self._fresh = fresh
         self._trained = trained
         self._arguments: dict[int, Any] = {}
@@ -48,17 +48,17 @@ class StageRun:
         self.gradients: list[tf.Tensor] = []
         """Sums over micro-batches, of the trained weights."""
         self.totals: list[Totals] = []
-        """Of every micro-batch, of the last stage only."""
+        """Of every micro-batch, of the last part only."""
 
     def forward(
         self, m: int, reads: Sequence[tf.Tensor], batch: Batch, keep: bool
     ) -> list[tf.Tensor]:
-        """Computes what the stage writes.
+        """Computes what the part writes.
 
         Args:
           m: number of the micro-batch.
-          reads: what the stage reads.
-          batch: the micro-batch, of the last stage only.
+          reads: what the part reads.
+          batch: the micro-batch, of the last part only.
           keep: keep all that the gradient needs, or else only these arguments.
         """
         for position in self._fresh:
@@ -72,13 +72,13 @@ class StageRun:
         return result.writes
 
     def again(self, m: int) -> list[tf.Tensor]:
-        """Does a forward task again from its arguments, to keep all this time."""
+        """Does a forward pass again from its arguments, to keep all this time."""
         return self._record(m).writes
 
     def backward(
         self, m: int, cotangents: Sequence[tf.Tensor | None]
     ) -> list[tf.Tensor | None]:
-        """Returns the gradients of the tensors that the stage reads.
+        """Returns the gradients of the tensors that the part reads.
 
         Those of the weights are there for `add_gradients` or `postponed_gradients`.
 

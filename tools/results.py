@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
+from tfmodels.errors import ConfigError
 from tools.benchmark import BENCHMARKS
 from tools.benchmark.timing import machine
 
@@ -85,7 +86,11 @@ RECIPES = (
 
 
 def main(names: list[str]) -> None:
-    """Runs the named parts, or all of them, and rewrites the page."""
+    """Runs the named parts, or all of them, and rewrites the page.
+
+    A part that needs what is not there, such as PyTorch to compare with, says so and
+    keeps its old figures.
+    """
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         **{recipe.name: partial(train, recipe) for recipe in RECIPES},
         **{name: partial(measure, name) for name in BENCHMARKS},
@@ -96,9 +101,13 @@ def main(names: list[str]) -> None:
     _PARTS.mkdir(parents=True, exist_ok=True)
     for name in names or parts:
         print(f"== {name}", flush=True)
+        try:
+            found = parts[name]()
+        except ConfigError as error:
+            print(f"not measured: {error}", flush=True)
+            continue
         stamp = {"date": datetime.now(UTC).date().isoformat(), "machine": machine()}
-        text = json.dumps({**parts[name](), **stamp}, indent=1)
-        _file(name).write_text(text + "\n")
+        _file(name).write_text(json.dumps({**found, **stamp}, indent=1) + "\n")
     _PAGE.write_text(page())
 
 
@@ -175,7 +184,10 @@ def _python(*arguments: str) -> str:
         [sys.executable, *arguments], cwd=_ROOT, capture_output=True, text=True
     )
     if done.returncode:
-        sys.exit(f"{' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
+        message = f"{' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}"
+        if done.returncode == ConfigError.exit_code:
+            raise ConfigError(message)
+        sys.exit(message)
     return done.stdout
 
 

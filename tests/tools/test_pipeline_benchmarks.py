@@ -102,4 +102,5 @@ def test_peer() -> None:
     except ConfigError:
         pytest.skip("no PyTorch")
     found = pipeline_peer(rounds=1, num_steps=1, sizes=TINY)
-    assert found["steps_per_second"].keys() == {"torch", "local", "remote"}
+    assert found["remote_over_one_micro_batch"] > 0
+    assert found["remote_over_torch"] > 0

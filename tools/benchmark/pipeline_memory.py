@@ -12,7 +12,12 @@ from tools.benchmark.timing import machine
 # Otherwise TensorFlow does not count what it allocates for the CPU.
 _COUNTING = {"TF_CPU_ALLOCATOR_USE_BFC": "1"}
 _RIVALS = {
-    f"{schedule}_{policy}": {"schedule": schedule, "rematerialize": policy}
+    f"{schedule}_{policy}{suffix}": {
+        "schedule": schedule,
+        "rematerialize": policy,
+        "inline": inline,
+    }
+    for suffix, inline in (("", "false"), ("_inline", "true"))
     for schedule in ("gpipe", "1f1b")
     for policy in ("never", "always")
 }

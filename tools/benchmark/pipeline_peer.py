@@ -34,8 +34,10 @@ def pipeline_peer(
 
     Two stages, 1F1B, Adam, float32, one core for each stage: PyTorch has a process
     with one thread on each (gloo); so has `remote` (gRPC), and a third process that
-    directs them; `local` is a single process with a device for each core. The variable
-    TFMODELS_TORCH_PYTHON names a Python that has PyTorch.
+    directs them; `local` is a single process with a device for each core.
+    `remote_one_micro_batch` is what `remote` does without a pipeline: no stage has two
+    cores there, whatever waits. The variable TFMODELS_TORCH_PYTHON names a Python that
+    has PyTorch.
 
     Raises:
       ConfigError: there is no PyTorch.
@@ -43,16 +45,20 @@ def pipeline_peer(
     interpreter = os.environ.get(_VARIABLE, sys.executable)
     torch = torch_version(interpreter)
     cores = two_cores()
-    two_stages: dict[str, Any] = {"stages": 2, "schedule": "1f1b"}
+    ours: dict[str, Any] = {"stages": 2, "schedule": "1f1b", "inline": "true"}
     with ExitStack() as stack:
         enter = stack.enter_context
-        cluster = enter(_workers(cores))
+
+        def remote(**changes: Any) -> Rival:
+            cluster = enter(_workers(cores))
+            settings = {**ours, "remote": "true", **changes}
+            return enter(pipeline_rival(sizes, cores, cluster, **settings))
+
         rivals = {
             "torch": enter(_torch(interpreter, sizes, cores)),
-            "local": enter(pipeline_rival(sizes, cores, **two_stages)),
-            "remote": enter(
-                pipeline_rival(sizes, cores, cluster, **two_stages, remote="true")
-            ),
+            "local": enter(pipeline_rival(sizes, cores, **ours)),
+            "remote": remote(),
+            "remote_one_micro_batch": remote(microbatches=1),
         }
         per_second, _ = compare(rivals, num_steps, rounds)
     return {
@@ -64,6 +70,8 @@ def pipeline_peer(
         "steps_per_second": per_second,
         "local_over_torch": per_second["local"] / per_second["torch"],
         "remote_over_torch": per_second["remote"] / per_second["torch"],
+        "remote_over_one_micro_batch": per_second["remote"]
+        / per_second["remote_one_micro_batch"],
         "machine": machine(),
     }
 

@@ -15,6 +15,7 @@ from tools.benchmark.timing import machine
 _SCHEDULES: dict[str, dict[str, Any]] = {
     "gpipe": {"schedule": "gpipe"},
     "1f1b": {"schedule": "1f1b"},
+    "1f1b_inline": {"schedule": "1f1b", "inline": "true"},
     "zb_h1": {"schedule": "zb_h1"},
     "interleaved_1f1b": {"schedule": "interleaved_1f1b", "chunks": 2},
 }

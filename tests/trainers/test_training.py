@@ -61,20 +61,7 @@ def test_a_finished_run_trained_again_changes_nothing(
     assert all((before[name] == after[name]).all() for name in before)
 
 
-def test_sigterm_then_resume_equals_a_run_without_stop(
-    finished: tuple[Path, Path], tmp_path: Path
-) -> None:
-    config, uninterrupted = finished
-    thread = sigterm_after_a_checkpoint(tmp_path / "run")
-    with pytest.raises(Preempted):
-        trainers.train(config, tmp_path / "run")
-    thread.join()
-    assert not (tmp_path / "run" / "metrics.json").exists()
-    assert trainers.train(config, tmp_path / "run").step == 60
-    assert_same_state(tmp_path / "run", uninterrupted)
-
-
-def test_sigterm_while_the_model_is_built_saves_and_stops(
+def test_sigterm_while_the_model_is_built_then_resume_equals_a_run_without_stop(
     finished: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, uninterrupted = finished
@@ -87,7 +74,8 @@ def test_sigterm_while_the_model_is_built_saves_and_stops(
         patch.setattr("trainers.stages.plan_stages", plan)
         with pytest.raises(Preempted, match="is saved"):
             trainers.train(config, tmp_path / "run")
-    trainers.train(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    assert trainers.train(config, tmp_path / "run").step == 60
     assert_same_state(tmp_path / "run", uninterrupted)
 
 

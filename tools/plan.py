@@ -190,12 +190,13 @@ def _write_timeline(timeline: "Timeline", unit: str, folder: Path, name: str) ->
     from trainers.files import writing
     from trainers.strategies.pipeline.timeline import chrome_trace
     from trainers.strategies.pipeline.timeline import figure
+    from trainers.summaries.figures import save
 
     trace = chrome_trace(timeline, _MICROSECONDS[unit])
     write_atomically(folder / f"{name}.json", json.dumps(trace, indent=2) + "\n")
     picture = folder / f"{name}.png"
     with writing(picture):
-        figure(timeline, unit).savefig(picture, format="png", dpi=100)
+        save(figure(timeline, unit), picture)
 
 
 def _size(num_bytes: int) -> str:

@@ -28,24 +28,9 @@ def test_help_lists_every_preset():
         assert name.replace("_", "") in text.replace("_", "").replace("│", "")
 
 
-def test_export_writes_an_artefact_and_says_how_to_check_it(run_folder, tmp_path):
-    output = tmp_path / "out"
-    result = run("export", run_folder, "--preset", "saved_model", "--output", output)
-    assert result.exit_code == 0, result.output
-    assert (output / "manifest.json").is_file()
-    assert "tfmodels verify" in result.output
-
-
 def test_export_raises_what_the_command_line_turns_into_an_exit_code(run_folder):
     result = run("export", run_folder, "--preset", "x", "--output", "y")
     assert isinstance(result.exception, ConfigError)
-
-
-def test_verify_prints_a_line_for_every_form(artefact):
-    result = run("verify", artefact("tflite_float32"), "--max-examples", "40")
-    assert result.exit_code == 0, result.output
-    for text in ("keras", "saved_model", "tflite", "40 examples", "100.00%"):
-        assert text in result.output
 
 
 def test_verify_prints_the_table_before_it_fails(artefact, tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from export.saved_model import write_saved_model
 from export.signatures.language_modeling import LanguageModelingSignatures
 from export.tflite import convert
 from export.verification import Tally
-from tests.trainers.tasks.test_language_modeling import SORT
+from tests.trainers.small import SORT
 from tfmodels import catalog
 from tfmodels.errors import CheckFailed
 from tfmodels.errors import DataError

@@ -16,7 +16,7 @@ from export.signatures import signatures_class
 from export.stages import cut
 from export.stages import write_stages
 from export.tflite import convert
-from tests.trainers.tasks.test_language_modeling import SORT
+from tests.trainers.small import SORT
 from tfmodels import catalog
 from tfmodels.errors import CheckFailed
 from tfmodels.errors import ConfigError

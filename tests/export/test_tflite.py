@@ -19,6 +19,7 @@ from export.runtime import LiteProgram
 from export.runtime import dequantize
 from export.runtime import quantize
 from export.tflite import convert
+from tests.export.small import MODEL
 from tests.export.small import build
 from tfmodels.classification.pixels import normalize_pixels
 from tfmodels.errors import CheckFailed
@@ -54,7 +55,7 @@ def tensor_types(content: bytes) -> Counter:
 def model() -> keras.Model:
     """Batch-norm statistics of real digits, so that activations have a real spread."""
     keras.utils.set_random_seed(3)
-    model = build()
+    model = build(stages=MODEL["stages"][:1], heads=[])
     for _ in range(30):
         model(digits("train", 200), training=True)
     return model

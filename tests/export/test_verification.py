@@ -1,7 +1,9 @@
 """Verification: it passes what was trained, and notices each kind of difference."""
 
+import functools
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -10,9 +12,6 @@ import pytest
 
 import export
 from export.flatbuffer import count_operators
-from export.manifest import Manifest
-from export.manifest import fingerprint
-from export.manifest import write_manifest
 from export.saved_model import write_saved_model
 from export.signatures.image_classification import ImageClassificationSignatures
 from export.tflite import convert
@@ -20,6 +19,7 @@ from export.verification import Check
 from export.verification import Tally
 from export.verification import Verification
 from export.verification import verify_artefact
+from tests.export.sealing import reseal
 from tests.export.small import build
 from tfmodels.errors import CheckFailed
 from tfmodels.errors import ConfigError
@@ -33,23 +33,20 @@ def copy(artefact, tmp_path) -> Path:
     return Path(shutil.copytree(artefact("tflite_float32"), tmp_path / "copy"))
 
 
-def reseal(folder: Path, **changes) -> None:
-    """Makes the manifest agree with what the folder now holds."""
-    values = json.loads((folder / "manifest.json").read_text())
-    manifest = Manifest.parse({**values, **changes})
-    update = {"files": fingerprint(folder)}
-    write_manifest(folder, manifest.model_copy(update=update))
-
-
 def other_network() -> keras.Model:
     keras.utils.set_random_seed(99)
     return build()
 
 
+@pytest.fixture(scope="module")
+def verified(artefact) -> Callable[[str], Verification]:
+    """Verifies a preset once."""
+    return functools.cache(lambda preset: export.verify(artefact(preset)))
+
+
 @pytest.mark.parametrize("preset", ["tflite_float32", "tflite_int8"])
-def test_what_was_trained_passes(artefact, run_folder, preset: str):
-    folder = artefact(preset)
-    verification = export.verify(folder)
+def test_what_was_trained_passes(artefact, verified, run_folder, preset: str):
+    folder, verification = artefact(preset), verified(preset)
     keras_check, saved_model, tflite = verification.checks
     assert verification.split == "test"
     assert verification.num_examples == 360
@@ -72,18 +69,19 @@ def test_what_was_trained_passes(artefact, run_folder, preset: str):
         assert 1e-4 < tflite.errors["logits"] <= tflite.bound
 
 
-def test_accuracy_and_agreement_are_counted_over_the_whole_split(artefact):
+def test_accuracy_and_agreement_are_counted_over_the_whole_split(artefact, verified):
     loaded = export.load(artefact("tflite_int8"))
     signatures = loaded.signatures
+    programs = (loaded.reference(), loaded.programs["tflite"])
     hits = same = 0
     for batch in signatures.examples("test", 10**6):
         expected, received = (
             np.argmax(signatures.outputs(program, batch)["logits"], axis=-1)
-            for program in (loaded.reference(), loaded.programs["tflite"])
+            for program in programs
         )
         hits += int(np.sum(received == batch["label"]))
         same += int(np.sum(received == expected))
-    tflite = verify_artefact(loaded).checks[-1]
+    tflite = verified("tflite_int8").checks[-1]
     assert tflite.metrics["top1"] == pytest.approx(hits / 360)
     assert tflite.agreement == pytest.approx(same / 360)
 

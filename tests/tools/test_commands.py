@@ -2,13 +2,20 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.export.sealing import read
+from tests.export.sealing import reseal
 from tests.tools.conftest import Command
+from tests.trainers.small import ONE_MODULE
+from tests.trainers.small import write_config
 from tools.benchmark.start_up import start_up
 from trainers.data.images.arrays import load_digits
+
+Exported = Callable[[str], Path]
 
 
 def digit_png(folder: Path) -> Path:
@@ -19,9 +26,10 @@ def digit_png(folder: Path) -> Path:
     return path
 
 
-def test_train_evaluate_and_resume(tfmodels: Command, trained: Path) -> None:
-    config, run = trained / "small.yaml", trained / "cli"
-    short = ("--set", "run.steps=4", "--set", "run.checkpoint_every=2")
+def test_train_evaluate_and_resume(tfmodels: Command, tmp_path: Path) -> None:
+    config, run = write_config(tmp_path), tmp_path / "run"
+    changes = (*ONE_MODULE, "run.steps=4", "run.checkpoint_every=2")
+    short = [word for change in changes for word in ("--set", change)]
     code, out, _ = tfmodels("train", config, "--workdir", run, *short)
     assert code == 0
     assert "test/top1" in out
@@ -37,26 +45,29 @@ def test_train_evaluate_and_resume(tfmodels: Command, trained: Path) -> None:
     assert "test/top1" in out
 
 
+@pytest.mark.parametrize("more", [(), ("--workdir", "run")])
 def test_dry_run_writes_nothing(
+    more: tuple[str, ...],
     tfmodels: Command,
-    trained: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    for more in ((), ("--workdir", tmp_path / "run")):
-        code, out, _ = tfmodels("train", trained / "small.yaml", "--dry-run", *more)
-        assert code == 0
-        assert "parameters" in out
-        assert not list(tmp_path.iterdir())
+    config, empty = write_config(tmp_path), tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    small = [word for change in ONE_MODULE for word in ("--set", change)]
+    code, out, _ = tfmodels("train", config, "--dry-run", *small, *more)
+    assert code == 0
+    assert "parameters" in out
+    assert not list(empty.iterdir())
 
 
 def test_predict_with_a_run_and_with_an_artefact(
-    tfmodels: Command, trained: Path, tmp_path: Path
+    tfmodels: Command, run_folder: Path, artefact: Exported, tmp_path: Path
 ) -> None:
     picture = digit_png(tmp_path)
     answers = []
-    for model in (trained / "run", trained / "int8"):
+    for model in (run_folder, artefact("tflite_int8")):
         code, out, _ = tfmodels("predict", model, picture)
         assert code == 0
         assert out.startswith(f"{picture}: ")
@@ -64,42 +75,34 @@ def test_predict_with_a_run_and_with_an_artefact(
     assert answers[0] == answers[1] == str(load_digits("test").targets[0])
 
 
-def test_export_and_verify(tfmodels: Command, trained: Path, tmp_path: Path) -> None:
+def test_export_into_an_empty_folder_and_verify(
+    tfmodels: Command, run_folder: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "out"
+    output.mkdir()
     arguments = ("--preset", "tflite_float32", "--output", output)
-    assert tfmodels("export", trained / "run", *arguments)[0] == 0
-    assert (output / "manifest.json").exists()
-    code, out, _ = tfmodels("verify", output)
+    code, out, _ = tfmodels("export", run_folder, *arguments)
     assert code == 0
-    assert "keras" in out
-    assert "tflite" in out
+    assert "tfmodels verify" in out
+    assert (output / "manifest.json").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    code, out, _ = tfmodels("verify", output, "--max-examples", "40")
+    assert code == 0
+    for text in ("keras", "saved_model", "tflite", "40 examples", "100.00%"):
+        assert text in out
 
 
 def test_verify_says_by_how_much_a_bound_is_exceeded(
-    tfmodels: Command, trained: Path, tmp_path: Path
+    tfmodels: Command, artefact: Exported, tmp_path: Path
 ) -> None:
-    run, output = tmp_path / "run", tmp_path / "out"
-    shutil.copytree(trained / "run", run)
-    config = run / "config.yaml"
-    strict = config.read_text().replace("min_agreement: 0.9", "min_agreement: 1.0")
-    config.write_text(strict.replace("drop: 0.1", "drop: 0.0"))
-    arguments = ("--preset", "tflite_int8", "--output", output)
-    assert tfmodels("export", run, *arguments)[0] == 0
-    code, out, err = tfmodels("verify", output)
+    copy = shutil.copytree(artefact("tflite_int8"), tmp_path / "copy")
+    experiment = read(copy)["experiment"]
+    experiment["export"] |= {"min_agreement": 1.0, "max_accuracy_drop": 0.0}
+    reseal(copy, experiment=experiment)
+    code, out, err = tfmodels("verify", copy)
     assert code == 1
     assert "tflite" in out
     assert "export.min_agreement" in err or "export.max_accuracy_drop" in err
-
-
-def test_data_prepared_is_data_that_trains(tfmodels: Command, tmp_path: Path) -> None:
-    code, out, _ = tfmodels("data", "prepare", "digits", "--output", tmp_path / "d")
-    assert code == 0
-    section = {line.split(": ")[0].strip() for line in out.splitlines()[1:]}
-    assert {"kind", "path", "batch_size"} <= section
-    source = f"data={{kind: image_folder, path: {tmp_path / 'd'}, batch_size: 64}}"
-    code, out, _ = tfmodels("data", "check", "googlenet/tiny", "--set", source)
-    assert code == 0
-    assert "1437" in out.replace(",", "")
 
 
 def test_systems_lists_all_ten(tfmodels: Command) -> None:
@@ -134,11 +137,11 @@ def test_benchmark_prints_and_writes_its_figures(
 
 
 def test_brackets_in_names_are_printed(
-    tfmodels: Command, trained: Path, tmp_path: Path
+    tfmodels: Command, run_folder: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "[bold]" / "[" / "red]"
     folder.mkdir(parents=True)
     picture = digit_png(folder)
-    code, out, _ = tfmodels("predict", trained / "run", picture)
+    code, out, _ = tfmodels("predict", run_folder, picture)
     assert code == 0
     assert out.startswith(f"{picture}: ")

@@ -34,13 +34,14 @@ def test_released_and_published_inception_resnet_v2_differ_as_documented() -> No
 def test_parts_add_up_to_the_model() -> None:
     import tfmodels
 
-    parts = subnetworks("inception_v4", SMALL)
+    parts = subnetworks("inception_v4", [*SMALL, "block_counts=[1, 1, 1]"])
     model = tfmodels.build(
         "inception_v4",
         input_shape=[75, 75, 3],
         num_classes=10,
         width_multiplier=0.125,
         auxiliary_head=None,
+        block_counts=[1, 1, 1],
     )
     assert sum(part.weights for part in parts.values()) == model.count_params()
     assert parts["logits"].shape == "10"

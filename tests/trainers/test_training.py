@@ -8,11 +8,8 @@ from pathlib import Path
 import pytest
 
 import trainers
-from tests.trainers.small import ONE_MODULE
-from tests.trainers.small import SMALL
 from tests.trainers.small import assert_same_state
 from tests.trainers.small import last_state
-from tests.trainers.small import sigterm_after_a_checkpoint
 from tests.trainers.small import write_config
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
@@ -61,20 +58,7 @@ def test_a_finished_run_trained_again_changes_nothing(
     assert all((before[name] == after[name]).all() for name in before)
 
 
-def test_sigterm_then_resume_equals_a_run_without_stop(
-    finished: tuple[Path, Path], tmp_path: Path
-) -> None:
-    config, uninterrupted = finished
-    thread = sigterm_after_a_checkpoint(tmp_path / "run")
-    with pytest.raises(Preempted):
-        trainers.train(config, tmp_path / "run")
-    thread.join()
-    assert not (tmp_path / "run" / "metrics.json").exists()
-    assert trainers.train(config, tmp_path / "run").step == 60
-    assert_same_state(tmp_path / "run", uninterrupted)
-
-
-def test_sigterm_while_the_model_is_built_saves_and_stops(
+def test_sigterm_while_the_model_is_built_then_resume_equals_a_run_without_stop(
     finished: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, uninterrupted = finished
@@ -87,7 +71,8 @@ def test_sigterm_while_the_model_is_built_saves_and_stops(
         patch.setattr("trainers.stages.plan_stages", plan)
         with pytest.raises(Preempted, match="is saved"):
             trainers.train(config, tmp_path / "run")
-    trainers.train(config, tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    assert trainers.train(config, tmp_path / "run").step == 60
     assert_same_state(tmp_path / "run", uninterrupted)
 
 
@@ -123,39 +108,3 @@ def test_a_model_that_does_not_suit_the_data_claims_no_folder(tmp_path: Path) ->
     with pytest.raises(ConfigError, match=r"model\.num_classes"):
         trainers.train(config, tmp_path / "run", ["model.num_classes=11"])
     assert not (tmp_path / "run").exists()
-
-
-STAGES = """
-stages:
-  - {name: warm, steps: 20}
-  - name: tune
-    steps: 20
-    freeze: ["^conv"]
-    objective: {kind: cross_entropy, label_smoothing: 0.1, auxiliary_weights: {}}
-    optimizer:
-      kind: adam
-      learning_rate: {kind: constant, initial: 0.001}
-    data: {kind: digits, batch_size: 48}
-"""
-
-
-def test_stages_change_objective_optimizer_and_data_and_resume_exactly(
-    tmp_path: Path,
-) -> None:
-    text = SMALL.replace("  steps: 60\n", "") + STAGES
-    config = write_config(tmp_path, text)
-    whole = trainers.train(config, tmp_path / "whole", ONE_MODULE)
-    assert whole.step == 40
-    state = last_state(tmp_path / "whole")
-    assert state["optimizer/iteration"] == 20
-    assert "optimizer/logits_kernel_velocity" in state  # Adam's, not of SGD
-    assert not any(name.startswith("optimizer/conv") for name in state)
-    lines = [json.loads(s) for s in (tmp_path / "whole" / "metrics.jsonl").open()]
-    assert lines[1]["train/learning_rate"] == pytest.approx(0.001)
-
-    thread = sigterm_after_a_checkpoint(tmp_path / "cut")
-    with pytest.raises(Preempted):
-        trainers.train(config, tmp_path / "cut", ONE_MODULE)
-    thread.join()
-    trainers.train(config, tmp_path / "cut", ONE_MODULE)
-    assert_same_state(tmp_path / "whole", tmp_path / "cut")

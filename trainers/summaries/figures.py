@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
 
 _MAX_LABELLED_CLASSES = 40
@@ -22,10 +23,18 @@ _MAX_CHARACTERS = 100
 
 
 def rendered(figure: Figure) -> np.ndarray:
-    """The pixels of a figure, uint8 [H, W, 4]."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    """The pixels of a figure, uint8 [H, W, 4]; drawn only if it has changed since."""
+    canvas = figure.canvas
+    if figure.stale or not isinstance(canvas, FigureCanvasAgg):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
     return np.array(canvas.buffer_rgba())
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure as a PNG file."""
+    # Figure.savefig draws once to lay out and again to write.
+    imsave(path, rendered(figure), format="png")
 
 
 def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
@@ -147,7 +156,7 @@ def curves(series: Mapping[str, Sequence[tuple[int, float]]]) -> Figure:
 def save_curves(series: Mapping[str, Sequence[tuple[int, float]]], path: Path) -> None:
     """Draws `curves` into a PNG file; without any series, nothing."""
     if series:
-        curves(series).savefig(path, format="png", dpi=100)
+        save(curves(series), path)
 
 
 def _grid(num_panels: int, width: float, height: float) -> tuple[Figure, list[Axes]]:

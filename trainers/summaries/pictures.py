@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainers.summaries.figures import save
 from trainers.summaries.writer import Writer
 
 if TYPE_CHECKING:
@@ -22,5 +23,4 @@ class PictureFolder(Writer):
     def figure(self, step: int, name: str, figure: "Figure") -> None:
         """Writes a drawing."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{name.replace('/', '_')}.png"
-        figure.savefig(path, format="png", dpi=100)
+        save(figure, self._folder / f"{name.replace('/', '_')}.png")

@@ -21,7 +21,7 @@ from trainers.totals import means
 
 
 def start(*changes: str) -> tuple[DataParallel, Placed, Stage]:
-    """The small network with fresh weights, without dropout."""
+    """The small network with fresh weights, without dropout at its end."""
     values: dict[str, Any] = read_yaml(SMALL, "SMALL")
     for change in ("model.dropout_rate=0.0", *changes):
         override(values, change)
@@ -39,11 +39,15 @@ def run_steps(steps: int, *changes: str) -> tuple[ImageClassifier, list[Summary]
     return placed.model, [trainable.run(1) for _ in range(steps)]
 
 
-HEADS = "model.heads=[{attach: 3a, pool_size: 3, hidden: 64, dropout_rate: 0.0}]"
+# A module with its pool, and a head without dropout.
+SHORT = (
+    "model.stages=[[{pass_through: 64, group_3x3: [96, 128], pool_projection: 32}]]",
+    "model.heads=[{attach: 3a, pool_size: 3, hidden: 64, dropout_rate: 0.0}]",
+)
 
 
 def test_two_replicas_equal_one() -> None:
-    changes = (HEADS, "optimizer.learning_rate={kind: constant, initial: 0.01}")
+    changes = (*SHORT, "optimizer.learning_rate={kind: constant, initial: 0.01}")
     one, before = run_steps(3, *changes)
     shared = ("strategy.replicas=2", "strategy.synchronize_batch_norm=true")
     two, after = run_steps(3, *shared, *changes)
@@ -56,11 +60,11 @@ def test_two_replicas_equal_one() -> None:
 
 
 def test_bfloat16_computes_logits_and_loss_in_float32() -> None:
-    model, summaries = run_steps(3, "run.precision=mixed_bfloat16")
+    model, summaries = run_steps(3, "run.precision=mixed_bfloat16", *SHORT)
     assert model.get_layer("conv1_conv").compute_dtype == "bfloat16"
     assert model.get_layer("conv1_conv").kernel.dtype == "float32"
     assert {tensor.dtype for tensor in model.output.values()} == {"float32"}
-    _, exact = run_steps(3)
+    _, exact = run_steps(3, *SHORT)
     losses = [[means(s.totals)["loss"] for s in run] for run in (summaries, exact)]
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.03)
     assert losses[0] != losses[1]

@@ -46,8 +46,14 @@ def assert_close(
         np.testing.assert_allclose(value, right[path], 0, tolerance, err_msg=path)
 
 
-def test_two_replicas_equal_one_through_an_uneven_last_batch() -> None:
-    one, summary_one = run_toy(3)
+@pytest.fixture(scope="module")
+def one_device() -> tuple[dict[str, np.ndarray], Summary]:
+    """Three steps, the last of an uneven batch, on one device."""
+    return run_toy(3)
+
+
+def test_two_replicas_equal_one_through_an_uneven_last_batch(one_device: Any) -> None:
+    one, summary_one = one_device
     two, summary_two = run_toy(3, replicas=2)
     assert_close(one, two)
     assert summary_one.totals["loss"][1] == NUM_EXAMPLES
@@ -55,22 +61,19 @@ def test_two_replicas_equal_one_through_an_uneven_last_batch() -> None:
     assert summary_two.totals["top1"] == summary_one.totals["top1"]
 
 
-def test_replicas_differ_when_batch_statistics_are_not_synchronized() -> None:
-    one, _ = run_toy(3)
+def test_replicas_differ_when_batch_statistics_are_not_synchronized(
+    one_device: Any,
+) -> None:
+    one, _ = one_device
     two, _ = run_toy(3, replicas=2, strategy={"synchronize_batch_norm": False})
     assert np.abs(one["hidden/kernel"] - two["hidden/kernel"]).max() > 1e-4
 
 
-def test_accumulation_equals_one_batch() -> None:
+def test_accumulation_with_and_without_replicas_equals_one_batch() -> None:
     task = ToyTask(batch_norm=False)
     whole, _ = run_toy(6, task=task)
     parts, _ = run_toy(6, task=task, run={"accumulation": 4})
     assert_close(whole, parts)
-
-
-def test_accumulation_and_replicas_together_equal_one_batch() -> None:
-    task = ToyTask(batch_norm=False)
-    whole, _ = run_toy(6, task=task)
     parts, _ = run_toy(6, replicas=2, task=task, run={"accumulation": 2})
     assert_close(whole, parts)
 
@@ -101,33 +104,39 @@ def test_one_step_is_the_published_arithmetic() -> None:
     np.testing.assert_allclose(summary.gradient_norm, norm, 1e-5)
 
 
-def test_chunks_do_not_change_the_result_nor_retrace() -> None:
+def test_chunks_do_not_change_the_result_nor_retrace(one_device: Any) -> None:
     task = ToyTask()
     parallel = DataParallel(DataParallelConfig(devices="cpu"), RunConfig(steps=100))
     placed = parallel.build([toy_stage(task)])
     trainable = parallel.prepare(placed, toy_stage(task), 0)
-    for steps in (1, 4, 2):
+    for steps in (1, 2):
         trainable.run(steps)
-    whole, _ = run_toy(7)
+    whole, _ = one_device
     assert_close({v.path: v.numpy() for v in placed.model.variables}, whole, 0.0)
     assert trainable.traces == 1
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
-def test_an_update_that_is_not_finite_changes_nothing(replicas: int) -> None:
+def first_example() -> int:
+    """An example of the first batch."""
     task = ToyTask()
     batch = next(iter(task.dataset("train")))
-    poisoned = int(
-        np.flatnonzero((task.features == batch["features"][0].numpy()).all(-1))[0]
-    )
-    task = ToyTask(poison=poisoned)
+    row = batch["features"][0].numpy()
+    return int(np.flatnonzero((task.features == row).all(-1))[0])
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_an_update_that_is_not_finite_changes_nothing(replicas: int) -> None:
+    task = ToyTask(poison=first_example())
     start = {v.path: v.numpy() for v in task.build_model().variables}
     run = {"max_skipped_updates": 1}
     after, summary = run_toy(1, replicas=replicas, task=task, run=run)
     assert summary.skipped == 1
     assert_close(start, after, 0.0)
-    _, summary = run_toy(1, replicas=replicas, task=task)
-    assert summary.skipped == 1  # for the guard that ends a run which allows none
+
+
+def test_a_step_that_is_not_finite_is_reported_where_none_is_allowed() -> None:
+    _, summary = run_toy(1, task=ToyTask(poison=first_example()))
+    assert summary.skipped == 1  # for the guard that ends such a run
 
 
 def test_float16_finds_its_loss_scale() -> None:

@@ -1,6 +1,7 @@
 """What the drawings show."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -13,6 +14,7 @@ from trainers.summaries.figures import curves
 from trainers.summaries.figures import labelled_images
 from trainers.summaries.figures import labelled_sequences
 from trainers.summaries.figures import rendered
+from trainers.summaries.figures import save
 from trainers.summaries.figures import save_curves
 
 COUNTS = np.array([[8.0, 2.0], [0.0, 0.0]])
@@ -72,6 +74,25 @@ def test_rendered_pixels_have_the_size_and_colours_of_the_figure() -> None:
     pixels = rendered(Figure(figsize=(2, 1), dpi=50, facecolor="red"))
     assert pixels.shape == (50, 100, 4)
     np.testing.assert_array_equal(np.unique(pixels.reshape(-1, 4), axis=0), RED)
+
+
+def test_a_figure_is_drawn_again_only_after_a_change(tmp_path: Path) -> None:
+    class Counted(Figure):
+        num_draws = 0
+
+        def draw(self, renderer: Any) -> None:
+            self.num_draws += 1
+            super().draw(renderer)
+
+    figure = Counted(figsize=(2, 1), layout="constrained")
+    before = rendered(figure)
+    save(figure, tmp_path / "figure.png")
+    assert figure.num_draws == 1
+    with PIL.Image.open(tmp_path / "figure.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), before)
+    figure.text(0.5, 0.5, "new")
+    assert np.any(rendered(figure) != before)
+    assert figure.num_draws == 2
 
 
 def test_no_figure_is_kept_by_pyplot() -> None:

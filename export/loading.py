@@ -19,6 +19,7 @@ from export.runtime import LiteProgram
 from export.runtime import SavedModelProgram
 from export.runtime import StagedLiteProgram
 from export.signatures import signatures_class
+from tfmodels.catalog import find
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from trainers.experiment import Experiment
@@ -68,6 +69,9 @@ class Artefact:
           DataError: Keras cannot read the file.
         """
         path = self.path / "model.keras"
+        find(
+            self.experiment.model.plain()["kind"]
+        ).function()  # Keras must know its layers.
         try:
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
         except (ValueError, TypeError, OSError) as error:

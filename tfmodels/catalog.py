@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,18 @@ class Entry:
     config: type[Config]
     """Configuration class; its field ``kind`` equals the model's name."""
     builder: str
-    """``module:function``, imported only when a model is built: it loads TensorFlow."""
+    """``module:function``, imported only when a model is made: it loads TensorFlow."""
+
+    def function(self) -> Callable[[Config], "keras.Model"]:
+        """The builder. With it come the layers that a saved model names."""
+        module, function = self.builder.split(":")
+        found: Callable[[Config], keras.Model]
+        found = getattr(importlib.import_module(module), function)
+        return found
 
     def build(self, config: Config) -> "keras.Model":
         """Makes the model that `config` describes, with fresh weights."""
-        module, function = self.builder.split(":")
-        return getattr(importlib.import_module(module), function)(config)
+        return self.function()(config)
 
 
 MODELS: Mapping[str, Entry] = {

@@ -1,6 +1,8 @@
 """The functions exported for language modelling, on a network that sorts."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 
 import keras
@@ -177,6 +179,13 @@ def test_an_artefact_predicts_what_its_run_predicts(
     for text in ("3 1 2", "0 0 3", "2 1 0", "1 1 1"):
         assert loaded.predict(text) == run.task.predict(run.model, text)
     assert loaded.predict("3 1 2") == "1 2 3"
+
+
+@pytest.mark.slow
+def test_a_process_that_built_no_model_reads_an_artefact(sorting_artefact):
+    code = "import export, sys; export.load(sys.argv[1]).reference()"
+    command = [sys.executable, "-c", code, str(sorting_artefact("saved_model"))]
+    subprocess.run(command, check=True, timeout=120)
 
 
 @pytest.mark.parametrize("text", ["", "3 1", "3 1 4", "three one two"])

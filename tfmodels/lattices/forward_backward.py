@@ -6,6 +6,7 @@ from tfmodels.lattices.graph import LOG_ZERO
 from tfmodels.lattices.graph import Arcs
 from tfmodels.lattices.trellis import Labelled
 from tfmodels.lattices.trellis import Trellis
+from tfmodels.lattices.trellis import exponential_sum
 from tfmodels.lattices.trellis import is_possible
 from tfmodels.lattices.trellis import log_sum
 
@@ -100,12 +101,15 @@ def _occupancies(trellis: Trellis, alphas: tf.Tensor, log_z: tf.Tensor) -> tf.Te
     def step(
         frame: tf.Tensor, beta: tf.Tensor, gammas: tf.TensorArray
     ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
+        source, num_states = trellis.source(frame), trellis.num_states
         arcs = trellis.arc_scores(frame) + tf.gather(beta, trellis.target(frame))
-        posterior = tf.exp(tf.gather(alphas[frame], trellis.source(frame)) + arcs)
+        top, total, shares = exponential_sum(arcs, source, num_states)
+        # The exponential of each arc is known already, relative to its state's best.
+        posterior = tf.gather(tf.exp(alphas[frame] + top), source) * shares
         gamma = tf.math.unsorted_segment_sum(
             posterior, trellis.pdf(frame), trellis.num_outputs
         )
-        new = log_sum(arcs, trellis.source(frame), trellis.num_states)
+        new = top + tf.math.log(total)
         beta = trellis.where_active(frame, new, beta)
         return frame - 1, beta, gammas.write(frame, gamma)
 

@@ -118,7 +118,8 @@ def _survivors(
     floor = tf.fill([size(states, 0)], tf.constant(2 * LOG_ZERO, alpha.dtype))
     if decode_beam is not None:
         floor = tf.maximum(floor, tf.reduce_max(states, axis=-1) - decode_beam)
-    if max_active is not None:
+    num_states = trellis.arcs.initial.shape[-1]
+    if max_active is not None and (num_states is None or max_active < num_states):
         num_active = tf.minimum(max_active, size(states, 1))
         floor = tf.maximum(floor, tf.math.top_k(states, num_active).values[:, -1])
     return tf.where(alpha >= trellis.spread(floor), alpha, LOG_ZERO)

@@ -6,6 +6,7 @@ MMI as in Povey et al., Interspeech 2016.
 """
 
 from typing import NamedTuple
+from typing import TypeAlias
 
 import tensorflow as tf
 
@@ -21,7 +22,7 @@ from tfmodels.lattices.trellis import size
 
 _DROPPED_BELOW = 1e-20
 
-Numerator = tf.Tensor | Arcs
+Numerator: TypeAlias = tf.Tensor | Arcs
 """What was said: outputs of an alignment, int32 [B, T]; or a graph of each."""
 
 

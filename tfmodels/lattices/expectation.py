@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfmodels.lattices.forward_backward import last_beta
+from tfmodels.lattices.forward_backward import whole_weight
 from tfmodels.lattices.graph import Arcs
 from tfmodels.lattices.trellis import Labelled
 from tfmodels.lattices.trellis import Trellis
@@ -84,14 +85,18 @@ class _Forward:
     ) -> None:
         self.trellis = Trellis(scores, lengths, arcs, mask)
         self.accuracy = self.trellis.labelled(accuracy)
-        start = (self.trellis.initial, tf.zeros_like(self.trellis.initial))
-        later = tf.scan(self._step, tf.range(self.trellis.num_frames), start)
-        self.alphas, self.phis = (
-            tf.concat([first[None], rest], axis=0)
-            for first, rest in zip(start, later, strict=True)
+        first = (self.trellis.initial, tf.zeros_like(self.trellis.initial))
+        nothing = tf.zeros_like(self.trellis.states(first[0])[:, 0])
+        *later, self.peaks = tf.scan(
+            self._step, tf.range(self.trellis.num_frames), (*first, nothing)
         )
+        self.alphas, self.phis = (
+            tf.concat([start[None], rest], axis=0)
+            for start, rest in zip(first, later, strict=True)
+        )
+        self.rest = whole_weight(self.trellis, self.alphas[-1])
+        self.log_z = self.rest + tf.reduce_sum(self.peaks, axis=0)
         whole = self.trellis.states(self.alphas[-1] + self.trellis.final)
-        self.log_z = tf.reduce_logsumexp(whole, axis=-1)
         means = tf.nn.softmax(whole) * self.trellis.states(self.phis[-1])
         self.value = tf.where(
             is_possible(self.log_z),
@@ -107,7 +112,7 @@ class _Forward:
         derivatives = tf.TensorArray(self.alphas.dtype, trellis.num_frames)
         start = (
             trellis.num_frames - 1,
-            last_beta(trellis, self.log_z),
+            last_beta(trellis, self.rest),
             psi,
             derivatives,
         )
@@ -120,17 +125,19 @@ class _Forward:
         return trellis.active_frames(derivatives.stack())
 
     def _step(
-        self, state: tuple[tf.Tensor, tf.Tensor], frame: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Log weight of the paths to each state, and their mean accuracy."""
-        trellis, (alpha, phi) = self.trellis, state
+        self, state: tuple[tf.Tensor, tf.Tensor, tf.Tensor], frame: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Log weight of the paths to each state, their mean accuracy, and the peak."""
+        trellis, (alpha, phi, _) = self.trellis, state
         source, target = trellis.source(frame), trellis.target(frame)
         arcs = tf.gather(alpha, source) + trellis.arc_scores(frame)
         means = tf.gather(phi, source) + self.accuracy(frame)
-        new = _weighted(arcs, means, target, trellis.num_states)
+        weights, means = _weighted(arcs, means, target, trellis.num_states)
+        peak = trellis.peak(frame, weights)
         return (
-            trellis.where_active(frame, new[0], alpha),
-            trellis.where_active(frame, new[1], phi),
+            trellis.where_active(frame, weights - trellis.spread(peak), alpha),
+            trellis.where_active(frame, means, phi),
+            peak,
         )
 
     def _step_back(
@@ -143,7 +150,8 @@ class _Forward:
         """The same for the paths from each state, and the derivative in this frame."""
         trellis = self.trellis
         source, target = trellis.source(frame), trellis.target(frame)
-        arcs = tf.gather(beta, target) + trellis.arc_scores(frame)
+        beta_less_peak = beta - trellis.spread(self.peaks[frame])
+        arcs = tf.gather(beta_less_peak, target) + trellis.arc_scores(frame)
         means = tf.gather(psi, target) + self.accuracy(frame)
         posterior = tf.exp(tf.gather(self.alphas[frame], source) + arcs)
         gain = posterior * (tf.gather(self.phis[frame], source) + means)

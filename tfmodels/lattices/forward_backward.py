@@ -1,5 +1,7 @@
 """Sums over all paths of a trellis: the partition function and the occupancies."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from tfmodels.lattices.graph import LOG_ZERO
@@ -38,13 +40,12 @@ def log_partition(
     @tf.custom_gradient
     def partition(scores: tf.Tensor) -> tuple[tf.Tensor, object]:
         trellis = Trellis(scores, lengths, arcs, mask, addend)
-        alphas, log_z = forward(trellis)
+        sums = forward(trellis)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            gammas = _occupancies(trellis, alphas, log_z)
-            return gammas * upstream[:, None, None]
+            return _occupancies(trellis, sums) * upstream[:, None, None]
 
-        return log_z, gradient
+        return sums.log_z, gradient
 
     return partition(scores)
 
@@ -63,46 +64,72 @@ def occupancies(
       zero in padding and where no path fits the utterance.
     """
     trellis = Trellis(scores, lengths, arcs, mask, addend)
-    alphas, log_z = forward(trellis)
-    return log_z, _occupancies(trellis, alphas, log_z)
+    sums = forward(trellis)
+    return sums.log_z, _occupancies(trellis, sums)
 
 
-def forward(trellis: Trellis) -> tuple[tf.Tensor, tf.Tensor]:
-    """Log weights of all paths from the start to each state.
+class Forward(NamedTuple):
+    """Weights of all paths from the start."""
 
-    Returns:
-      floating-point [T + 1, S, L] before each frame and after the last; and that of
-      whole paths, floating-point [B].
-    """
+    alphas: tf.Tensor
+    """floating-point [T + 1, S, L], log, to each state before each frame and after the
+    last, less the peaks of the frames so far."""
+    peaks: tf.Tensor
+    """floating-point [T, B], what was taken off after each frame."""
+    rest: tf.Tensor
+    """floating-point [B], log, of whole paths, less all peaks."""
 
-    def step(alpha: tf.Tensor, frame: tf.Tensor) -> tf.Tensor:
+    @property
+    def log_z(self) -> tf.Tensor:
+        """floating-point [B], log weight of whole paths."""
+        return self.rest + tf.reduce_sum(self.peaks, axis=0)
+
+
+def forward(trellis: Trellis) -> Forward:
+    """The recursion from the first frame to the last."""
+
+    def step(
+        state: tuple[tf.Tensor, tf.Tensor], frame: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        alpha = state[0]
         arcs = tf.gather(alpha, trellis.source(frame)) + trellis.arc_scores(frame)
         new = log_sum(arcs, trellis.target(frame), trellis.num_states)
-        return trellis.where_active(frame, new, alpha)
+        peak = trellis.peak(frame, new)
+        return trellis.where_active(frame, new - trellis.spread(peak), alpha), peak
 
-    later = tf.scan(step, tf.range(trellis.num_frames), trellis.initial)
+    nothing = tf.zeros_like(trellis.states(trellis.initial)[:, 0])
+    later, peaks = tf.scan(
+        step, tf.range(trellis.num_frames), (trellis.initial, nothing)
+    )
     alphas = tf.concat([trellis.initial[None], later], axis=0)
-    whole = trellis.states(alphas[-1] + trellis.final)
-    return alphas, tf.reduce_logsumexp(whole, axis=-1)
+    return Forward(alphas, peaks, whole_weight(trellis, alphas[-1]))
 
 
-def last_beta(trellis: Trellis, log_z: tf.Tensor) -> tf.Tensor:
-    """Final weights over the partition function, [S, L], so that posteriors sum to 1.
+def whole_weight(trellis: Trellis, last_alpha: tf.Tensor) -> tf.Tensor:
+    """Log of the summed weights of whole paths, [B], from those of states, [S, L]."""
+    return tf.reduce_logsumexp(trellis.states(last_alpha + trellis.final), axis=-1)
+
+
+def last_beta(trellis: Trellis, rest: tf.Tensor) -> tf.Tensor:
+    """Final weights over those of whole paths, [S, L], so that posteriors sum to 1.
 
     Where no path fits the utterance, all are LOG_ZERO and posteriors are zero.
     """
-    possible = trellis.spread(is_possible(log_z))
-    return tf.where(possible, trellis.final - trellis.spread(log_z), LOG_ZERO)
+    possible = trellis.spread(is_possible(rest))
+    return tf.where(possible, trellis.final - trellis.spread(rest), LOG_ZERO)
 
 
-def _occupancies(trellis: Trellis, alphas: tf.Tensor, log_z: tf.Tensor) -> tf.Tensor:
+def _occupancies(trellis: Trellis, sums: Forward) -> tf.Tensor:
     """Occupancies [B, T, P] of outputs, from the forward weights."""
+    alphas, peaks, rest = sums
 
     def step(
         frame: tf.Tensor, beta: tf.Tensor, gammas: tf.TensorArray
     ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
         source, num_states = trellis.source(frame), trellis.num_states
-        arcs = trellis.arc_scores(frame) + tf.gather(beta, trellis.target(frame))
+        beta_less_peak = beta - trellis.spread(peaks[frame])
+        arcs = tf.gather(beta_less_peak, trellis.target(frame))
+        arcs += trellis.arc_scores(frame)
         top, total, shares = exponential_sum(arcs, source, num_states)
         # The exponential of each arc is known already, relative to its state's best.
         posterior = tf.gather(tf.exp(alphas[frame] + top), source) * shares
@@ -114,7 +141,7 @@ def _occupancies(trellis: Trellis, alphas: tf.Tensor, log_z: tf.Tensor) -> tf.Te
         return frame - 1, beta, gammas.write(frame, gamma)
 
     gammas = tf.TensorArray(alphas.dtype, trellis.num_frames)
-    start = (trellis.num_frames - 1, last_beta(trellis, log_z), gammas)
+    start = (trellis.num_frames - 1, last_beta(trellis, rest), gammas)
     *_, gammas = tf.while_loop(
         lambda frame, *_: frame >= 0,
         step,

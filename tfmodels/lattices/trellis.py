@@ -105,6 +105,16 @@ class Trellis:
         """Values of states [S, L]: the new ones of utterances that still last."""
         return tf.where(self.spread(self.is_active(frame)), new, old)
 
+    def peak(self, frame: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+        """Largest value of states [S, L] of each utterance, [B]; 0 if it is over.
+
+        Also 0 if no state has a path. Weights without their peaks stay near 0 however
+        long the utterance is: float32 has no digits to spare.
+        """
+        peak = tf.reduce_max(self.states(values), axis=-1)
+        kept = self.is_active(frame) & is_possible(peak)
+        return tf.where(kept, peak, tf.zeros([], values.dtype))
+
     def is_active(self, frame: tf.Tensor) -> tf.Tensor:
         """bool [B], whether each utterance still lasts in a frame."""
         return frame < self._lengths

@@ -216,3 +216,13 @@ def test_a_sub_graph_never_has_more_weight() -> None:
     whole = log_partition(tf.constant(scores), lengths, arcs(graph)).numpy()
     some = log_partition(tf.constant(scores), lengths, arcs(part)).numpy()
     assert (some < whole).all()
+
+
+def test_long_utterances_in_float32() -> None:
+    scores = 30 * random_scores(1, 300, 4)
+    compiled = tf.function(occupancies, jit_compile=True)
+    graph = arcs(GRAPHS[0])
+    expected = compiled(tf.constant(scores), [300], graph)
+    values = compiled(tf.constant(scores, tf.float32), [300], graph)
+    np.testing.assert_allclose(values[0], expected[0], rtol=1e-6)
+    np.testing.assert_allclose(values[1], expected[1], atol=5e-5)

@@ -31,7 +31,7 @@ def chain_denominator(graph: Graph) -> Graph:
         now = np.bincount(graph.target, now[graph.source] * share, graph.num_states)
         if not now.sum():  # every path was shorter
             break
-        now /= now.sum()
+        now = now / now.sum()
     initial = np.full(graph.num_states, LOG_ZERO)
     initial[mean > 0] = np.log(mean[mean > 0] / mean.sum())
     return dataclasses.replace(graph, initial=initial, final=np.zeros(graph.num_states))

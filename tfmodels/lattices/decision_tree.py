@@ -12,7 +12,6 @@ import numpy as np
 
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
-from tfmodels.lattices.grammar import BOUNDARY
 from tfmodels.lattices.topology import Topology
 from tfmodels.lattices.tying import Tying
 
@@ -20,7 +19,7 @@ _VARIANCE_FLOOR = 1e-3
 
 
 class Key(NamedTuple):
-    """A state of a phone between two others, `BOUNDARY` being the utterance's end."""
+    """A state of a phone between two others, 0 being the utterance's end."""
 
     left: int
     phone: int
@@ -31,8 +30,8 @@ class Key(NamedTuple):
 class Moments(NamedTuple):
     """What a Gaussian with a diagonal covariance needs of its frames."""
 
-    count: float
-    """Number of frames."""
+    num_frames: float
+    """How many there were."""
     total: np.ndarray
     """float64 [D], sum of the features."""
     square: np.ndarray
@@ -52,7 +51,7 @@ def collect(
         for frame, key in zip(features.astype(np.float64), keys, strict=True):
             own = found.get(key, Moments(0.0, 0 * frame, 0 * frame))
             found[key] = Moments(
-                own.count + 1, own.total + frame, own.square + frame**2
+                own.num_frames + 1, own.total + frame, own.square + frame**2
             )
     return found
 
@@ -202,7 +201,7 @@ def _roots(
             *group,
             (everyone, everyone),
             np.array([(key.left, key.right) for key, _ in found]).reshape(-1, 2),
-            np.array([own.count for _, own in found]),
+            np.array([own.num_frames for _, own in found]),
             np.array([own.total for _, own in found]),
             np.array([own.square for _, own in found]),
         )
@@ -214,22 +213,6 @@ def _table(leaves: Sequence[_Leaf], num_phones: int) -> Tying:
     num_classes = 1 + max(leaf.pdf_class for leaf in leaves)
     table = np.full((*[num_phones + 1] * 3, num_classes), -1, np.int32)
     for pdf, leaf in enumerate(leaves):
-        left, right = leaf.neighbours
-        table[np.ix_(left, [leaf.phone], right, [leaf.pdf_class])] = pdf
+        left_rows, right_rows = np.ix_(*leaf.neighbours)
+        table[left_rows, leaf.phone, right_rows, leaf.pdf_class] = pdf
     return Tying(table)
-
-
-def keys_of(phones: Sequence[int], lengths: Sequence[Sequence[int]]) -> list[Key]:
-    """The state of every frame of an utterance, for `collect`.
-
-    Args:
-      phones: the phones that were said.
-      lengths: of each phone, how many frames each pdf class has.
-    """
-    padded = (BOUNDARY, *phones, BOUNDARY)
-    return [
-        Key(padded[place], phone, padded[place + 2], pdf_class)
-        for place, phone in enumerate(phones)
-        for pdf_class, num_frames in enumerate(lengths[place])
-        for _ in range(num_frames)
-    ]

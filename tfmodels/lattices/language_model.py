@@ -123,7 +123,9 @@ def estimate(
         for history, word in zip((BEGIN, *sentence), words, strict=True):
             bigrams.setdefault(history, Counter())[word] += 1
     total = unigrams.total()
-    log_probs = {(word,): math.log(n / total) for word, n in unigrams.items()}
+    log_probs: dict[_Words, float] = {
+        (word,): math.log(n / total) for word, n in unigrams.items()
+    }
     backoffs: dict[_Words, float] = {}
     if order == 2:
         for history, counts in bigrams.items():

@@ -71,9 +71,9 @@ def estimate_phones(
             "The orders of a phone language model are wrong. Expected 2 <= full_order"
             f" <= order; received order={order}, full_order={full_order}."
         )
-    sequences = [tuple(sequence) for sequence in sequences]
+    utterances = [tuple(sequence) for sequence in sequences]
     counts: dict[_Phones, Counter[int]] = {}
-    for sequence in sequences:
+    for sequence in utterances:
         padded = (BOUNDARY, *sequence, BOUNDARY)
         for place in range(1, len(padded)):
             for begin in range(max(0, place - order + 1), place):
@@ -83,7 +83,7 @@ def estimate_phones(
     longer = [history for history in counts if len(history) >= full_order]
     longer.sort(key=lambda history: (-_gain(history, counts), history))
     kept.update(longer[:num_extra_states])
-    return PhoneModel(_walk(sequences, kept))
+    return PhoneModel(_walk(utterances, kept))
 
 
 def _gain(history: _Phones, counts: Mapping[_Phones, Counter[int]]) -> float:

@@ -83,8 +83,10 @@ def path_graph(graph: Graph, arcs: np.ndarray) -> Graph:
     final = float(graph.final[graph.target[arcs[-1]]])
     if min(initial, final) <= LOG_ZERO / 2:
         raise _no_path(arcs)
-    columns = (graph.pdf, graph.weight, graph.phone, graph.word)
-    return _line(*(column[arcs] for column in columns), initial, final)
+    pdf, weight, phone, word = (
+        column[arcs] for column in (graph.pdf, graph.weight, graph.phone, graph.word)
+    )
+    return _line(pdf, weight, phone, word, initial, final)
 
 
 def _line(

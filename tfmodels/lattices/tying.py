@@ -53,9 +53,9 @@ class Tying:
     def phone_of_pdf(self) -> np.ndarray:
         """A phone that has each pdf: int32 [num_pdfs], 0 where none has it."""
         phones = np.zeros(self.num_pdfs, np.int32)
-        _, phone, _, _ = np.indices(self.table.shape, sparse=True)
-        used = self.table >= 0
-        phones[self.table[used]] = np.broadcast_to(phone, self.table.shape)[used]
+        for phone in range(self.table.shape[1]):
+            row = self.table[:, phone]
+            phones[row[row >= 0]] = phone
         return phones
 
 

@@ -1,6 +1,5 @@
 """From a grammar of phones to a graph of pdfs: contexts and hidden Markov models."""
 
-from collections.abc import Hashable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tfmodels.errors import DataError
+from tfmodels.lattices.exploration import Emission
+from tfmodels.lattices.exploration import explore
 from tfmodels.lattices.grammar import BOUNDARY
 from tfmodels.lattices.grammar import Arc
 from tfmodels.lattices.grammar import Grammar
@@ -18,17 +19,6 @@ from tfmodels.lattices.topology import Scales
 from tfmodels.lattices.topology import Step
 from tfmodels.lattices.topology import Topology
 from tfmodels.lattices.tying import Tying
-
-
-class Emission(NamedTuple):
-    """An arc on its way into a graph, its ends being whatever is hashable."""
-
-    source: Hashable
-    target: Hashable
-    pdf: int
-    weight: float
-    phone: int
-    word: int = 0
 
 
 class _Place(NamedTuple):
@@ -154,59 +144,7 @@ def compose(
     """
     _check(topologies, tying)
     expansion = _Expansion(grammar, topologies, tying, scales or Scales())
-    numbers: dict[Hashable, int] = {None: 0}
-    queue: list[Any] = [None]
-    emissions: list[Emission] = []
-    final: list[float] = []
-    for place in queue:
-        final.append(expansion.final(place))
-        for emission in expansion.emissions(place):
-            emissions.append(emission)
-            if emission.target not in numbers:
-                numbers[emission.target] = len(numbers)
-                queue.append(emission.target)
-    return assemble(emissions, numbers, final)
-
-
-def assemble(
-    emissions: list[Emission], numbers: Mapping[Hashable, int], final: list[float]
-) -> Graph:
-    """Arrays of a graph that starts in state 0, without states that lead nowhere.
-
-    Args:
-      emissions: the arcs.
-      numbers: number of each state.
-      final: log weight of each state, by number.
-
-    Raises:
-      DataError: no path leads from the start to a final state.
-    """
-    source = np.array([numbers[e.source] for e in emissions], np.int32)
-    target = np.array([numbers[e.target] for e in emissions], np.int32)
-    alive = np.array(final) > LOG_ZERO
-    num_alive = -1
-    while num_alive != (num_alive := int(alive.sum())):
-        alive[source[alive[target]]] = True
-    if not alive[0] or not emissions:
-        raise DataError(
-            "The grammar accepts nothing. Expected at least one sequence that its"
-            " words, pronunciations and language model allow; received none."
-        )
-    kept = alive[source] & alive[target]
-    renumbered = np.cumsum(alive) - 1
-    columns = np.array([e[2:] for e in emissions], np.float64)[kept].T
-    initial = np.full(num_alive, LOG_ZERO)
-    initial[0] = 0
-    return Graph(
-        source=renumbered[source[kept]],
-        target=renumbered[target[kept]],
-        pdf=columns[0],
-        weight=columns[1],
-        initial=initial,
-        final=np.array(final)[alive],
-        phone=columns[2],
-        word=columns[3],
-    )
+    return explore(None, expansion.emissions, expansion.final)
 
 
 def _check(topologies: Mapping[int, Topology], tying: Tying) -> None:

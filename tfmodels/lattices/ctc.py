@@ -1,12 +1,11 @@
 """Graphs of connectionist temporal classification over any grammar of labels."""
 
-from collections.abc import Hashable
 from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
 
-from tfmodels.lattices.composition import Emission
-from tfmodels.lattices.composition import assemble
+from tfmodels.lattices.exploration import Emission
+from tfmodels.lattices.exploration import explore
 from tfmodels.lattices.grammar import Grammar
 from tfmodels.lattices.graph import Graph
 
@@ -33,30 +32,18 @@ def ctc_graph(grammar: Grammar, blank: int = 0) -> Graph:
     Raises:
       DataError: the grammar accepts nothing.
     """
-    start = _Place(grammar.start, 0)
-    numbers: dict[Hashable, int] = {start: 0}
-    queue = [start]
-    emissions: list[Emission] = []
-    for place in queue:
-        for emission, target in _emissions(grammar, place, blank):
-            emissions.append(emission)
-            if target not in numbers:
-                numbers[target] = len(numbers)
-                queue.append(target)
-    return assemble(emissions, numbers, [grammar.final(place.node) for place in queue])
+    return explore(
+        _Place(grammar.start, 0),
+        lambda place: _emissions(grammar, place, blank),
+        lambda place: grammar.final(place.node),
+    )
 
 
-def _emissions(
-    grammar: Grammar, place: _Place, blank: int
-) -> Iterator[tuple[Emission, _Place]]:
-    silent = place._replace(label=0)
-    yield Emission(place, silent, blank, 0.0, 0), silent
+def _emissions(grammar: Grammar, place: _Place, blank: int) -> Iterator[Emission]:
+    yield Emission(place, place._replace(label=0), blank, 0.0, 0)
     if place.label:
-        yield Emission(place, place, place.label, 0.0, place.label), place
+        yield Emission(place, place, place.label, 0.0, place.label)
     for arc in grammar.arcs(place.node):
         if arc.label != place.label:
             target = _Place(arc.target, arc.label)
-            yield (
-                Emission(place, target, arc.label, arc.weight, arc.label, arc.word),
-                target,
-            )
+            yield Emission(place, target, arc.label, arc.weight, arc.label, arc.word)

@@ -30,7 +30,7 @@ class Utterance:
 
 
 def read_folder(path: Path) -> tuple[Utterance, ...]:
-    """Utterances of ``wav.scp``, ``text``, ``utt2spk`` and, if there is one, ``segments``.
+    """The utterances of a folder; each is a whole recording if there are no segments.
 
     Raises:
       DataError: a file is missing or damaged, files disagree about which utterances

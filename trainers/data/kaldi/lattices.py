@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from graphlib import CycleError
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from tfmodels.lattices.exploration import Emission
 from tfmodels.lattices.exploration import explore
@@ -58,7 +62,7 @@ def read_lattices(path: Path) -> Iterator[Lattice]:
     """The lattices of a text archive, one after another.
 
     Raises:
-      DataError: a line is damaged, or a lattice mixes the two forms.
+      DataError: a line is damaged, or a lattice has cycles or mixes the two forms.
     """
     block: list[Line] = []
     for line in read_lines(path):
@@ -114,8 +118,8 @@ def lattice_graph(
             yield Emission(state, hop.target, pdf, -hop.cost, phone, hop.word)
 
     def final(state: object) -> float:
-        costs = _ending(arcs, state)
-        return -min(costs, default=-LOG_ZERO)
+        weights = [-cost for cost in _ending(arcs, state)]
+        return float(np.logaddexp.reduce(weights)) if weights else LOG_ZERO
 
     return explore(lattice.arcs[0].source if lattice.arcs else _END, emissions, final)
 
@@ -187,8 +191,23 @@ def _lattice(block: Sequence[Line]) -> Lattice:
             raise line.error("source, target, labels and weights of one form")
         numbers = line.integers(fields[:labels])
         weight = _weight(line, fields[labels:], compact)
-        arcs.append(LatticeArc(*numbers[:3], numbers[-1], weight))
-    return Lattice(header.text.strip(), compact, tuple(arcs), finals)
+        source, target, label, *rest = numbers
+        output = rest[0] if rest else label
+        arcs.append(LatticeArc(source, target, label, output, weight))
+    lattice = Lattice(header.text.strip(), compact, tuple(arcs), finals)
+    _check_order(header, lattice)
+    return lattice
+
+
+def _check_order(header: Line, lattice: Lattice) -> None:
+    """Raises `DataError` where a path comes back to where it was."""
+    order: TopologicalSorter[int] = TopologicalSorter()
+    for arc in lattice.arcs:
+        order.add(arc.target, arc.source)
+    try:
+        order.prepare()
+    except CycleError:
+        raise header.error("a lattice without cycles") from None
 
 
 def _is_compact(line: Line) -> bool:
@@ -203,7 +222,8 @@ def _weight(line: Line, fields: Sequence[str], compact: bool) -> LatticeWeight:
     if len(parts) != 2 + compact:
         raise line.error("graph cost,acoustic cost" + ",transition ids" * compact)
     ids = parts[2].split("_") if compact and parts[2] else []
-    return LatticeWeight(*line.numbers(parts[:2]), tuple(line.integers(ids, least=1)))
+    graph, acoustic = line.numbers(parts[:2])
+    return LatticeWeight(graph, acoustic, tuple(line.integers(ids, least=1)))
 
 
 def _lines(lattice: Lattice) -> Iterator[str]:

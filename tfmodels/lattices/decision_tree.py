@@ -200,7 +200,9 @@ def _roots(
         _Leaf(
             *group,
             (everyone, everyone),
-            np.array([(key.left, key.right) for key, _ in found]).reshape(-1, 2),
+            np.array([(key.left, key.right) for key, _ in found], np.int64).reshape(
+                -1, 2
+            ),
             np.array([own.num_frames for _, own in found]),
             np.array([own.total for _, own in found]),
             np.array([own.square for _, own in found]),

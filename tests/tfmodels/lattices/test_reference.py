@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.tfmodels.lattices.speech import LEXICON
 from tests.tfmodels.lattices.speech import SILENCE_PROB
@@ -110,12 +111,22 @@ def test_ctc_accepts_what_collapses_to_the_labels_and_that_once(labels):
     assert found == Counter(f for f in wanted if collapsed(f) == labels)
 
 
-def test_ctc_likelihood_is_the_published_one():
-    logits = np.random.RandomState(1).randn(1, 7, 4)[0]
-    log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    graph = ctc_graph(Linear([2, 2, 1]))
-    # Computed with tf.nn.ctc_loss.
-    assert -log_sum(graph, log_probs) == pytest.approx(3.576635, abs=1e-5)
+@pytest.mark.parametrize("labels", [(2, 2, 1), (3,), (1, 2, 3), (1, 1, 1)])
+def test_ctc_likelihood_is_that_of_tensorflow(labels):
+    logits = np.random.RandomState(1).randn(1, 7, 4)
+    log_probs = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    wanted = tf.nn.ctc_loss(
+        np.array([labels], np.int32),
+        logits.astype(np.float32),
+        label_length=[len(labels)],
+        logit_length=[7],
+        logits_time_major=False,
+        blank_index=0,
+    )
+    found = -log_sum(ctc_graph(Linear(labels)), log_probs[0])
+    assert found == pytest.approx(float(wanted[0]), abs=1e-5)
+    if labels == (2, 2, 1):
+        assert found == pytest.approx(3.576635, abs=1e-6)
 
 
 def test_every_label_sequence_together_is_certain():

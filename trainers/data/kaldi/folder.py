@@ -97,7 +97,7 @@ def write_folder(path: Path, utterances: Sequence[Utterance]) -> None:
         write_lines(
             path / "segments",
             (
-                f"{u.name} {u.recording} {u.span[0]!r} {u.span[1]!r}"
+                f"{u.name} {u.recording} {float(u.span[0])!r} {float(u.span[1])!r}"
                 for u in parts
                 if u.span
             ),

@@ -238,5 +238,5 @@ def _lines(lattice: Lattice) -> Iterator[str]:
 
 
 def _shown(weight: LatticeWeight, compact: bool) -> str:
-    costs = f"{weight.graph!r},{weight.acoustic!r}"
+    costs = f"{float(weight.graph)!r},{float(weight.acoustic)!r}"
     return f"{costs},{'_'.join(map(str, weight.transitions))}" if compact else costs

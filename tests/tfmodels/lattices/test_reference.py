@@ -18,14 +18,18 @@ from tfmodels.lattices.chain import chain_denominator
 from tfmodels.lattices.chain import chain_numerator
 from tfmodels.lattices.composition import compose
 from tfmodels.lattices.ctc import ctc_graph
+from tfmodels.lattices.forward_backward import log_partition
 from tfmodels.lattices.grammar import Linear
 from tfmodels.lattices.graph import LOG_ZERO
 from tfmodels.lattices.graph import Graph
+from tfmodels.lattices.graph import arcs
+from tfmodels.lattices.graph import stack
 from tfmodels.lattices.lexicon import Pronounced
 from tfmodels.lattices.phone_model import estimate_phones
 from tfmodels.lattices.reference import alignment_graph
 from tfmodels.lattices.reference import path_graph
 from tfmodels.lattices.reference import spoken_phones
+from tfmodels.lattices.reference import spoken_words
 from tfmodels.lattices.topology import Scales
 from tfmodels.lattices.tying import left_biphone
 
@@ -59,6 +63,22 @@ def test_lattice_free_numerator_is_inside_of_its_denominator():
             # Equal phones by different words or variants still count once.
             assert max(found.values(), default=0) <= 1
         assert log_sum(numerator, scores) < log_sum(denominator, scores)
+
+
+def test_engine_never_finds_a_numerator_above_its_denominator():
+    model = bigram()
+    denominator = compose(Pronounced(model, LEXICON, SILENCE_PROB), *HMMS)
+    numerators = [
+        compose(spoken_words(words, model, LEXICON, SILENCE_PROB), *HMMS)
+        for words in ((1,), (2, 1), (3, 3))
+    ]
+    for scale in (0.1, 1.0, 10.0):
+        random = np.random.RandomState(0).randn(3, 12, HMMS[1].num_pdfs)
+        scores, lengths = tf.constant(scale * random), tf.constant([12, 9, 10])
+        part = log_partition(scores, lengths, stack(numerators))
+        whole = log_partition(scores, lengths, arcs(denominator))
+        assert np.all(part > -1e3)
+        assert np.all(part < whole)
 
 
 def test_phones_that_the_model_never_saw_leave_no_numerator():
@@ -161,26 +181,26 @@ def test_path_of_a_graph_keeps_weights_and_words():
     graph = compose(
         Pronounced(bigram(), LEXICON, SILENCE_PROB), *HMMS[:2], Scales(1.0, 1.0)
     )
-    arcs = wordy_path(graph, 5)
-    chosen = path_graph(graph, arcs)
+    path = wordy_path(graph, 5)
+    chosen = path_graph(graph, path)
     (found,) = paths(chosen, 5)
     assert rounded([found])[0] in rounded(paths(graph, 5))
     assert found[1]
     with pytest.raises(DataError, match="not a path"):
-        path_graph(graph, arcs[::-1])
+        path_graph(graph, path[::-1])
     with pytest.raises(DataError, match="not a path"):
-        path_graph(graph, arcs[1:])
+        path_graph(graph, path[1:])
 
 
 def wordy_path(graph: Graph, num_frames: int) -> np.ndarray:
     """The first path that depth-first search finds, words before silence."""
 
-    def search(state: int, arcs: list[int]) -> list[int] | None:
-        if len(arcs) == num_frames:
-            return arcs if graph.final[state] > LOG_ZERO / 2 else None
+    def search(state: int, path: list[int]) -> list[int] | None:
+        if len(path) == num_frames:
+            return path if graph.final[state] > LOG_ZERO / 2 else None
         leaving = np.flatnonzero(graph.source == state)
         for arc in sorted(leaving.tolist(), key=lambda arc: -graph.word[arc]):
-            found = search(int(graph.target[arc]), [*arcs, arc])
+            found = search(int(graph.target[arc]), [*path, arc])
             if found:
                 return found
         return None

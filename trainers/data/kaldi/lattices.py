@@ -1,4 +1,4 @@
-"""Lattices in Kaldi's text form, plain and compact, and graphs of them."""
+"""Lattices in Kaldi's text form, plain and compact."""
 
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -10,12 +10,6 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from tfmodels.lattices.exploration import Emission
-from tfmodels.lattices.exploration import explore
-from tfmodels.lattices.graph import LOG_ZERO
-from tfmodels.lattices.graph import Graph
 from trainers.data.kaldi.lines import Line
 from trainers.data.kaldi.lines import read_lines
 from trainers.data.kaldi.lines import write_lines
@@ -45,7 +39,7 @@ class LatticeArc(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lattice:
+class KaldiLattice:
     """What a decoder kept of one utterance."""
 
     utterance: str
@@ -58,7 +52,7 @@ class Lattice:
     """Weight of each final state."""
 
 
-def read_lattices(path: Path) -> Iterator[Lattice]:
+def read_lattices(path: Path) -> Iterator[KaldiLattice]:
     """The lattices of a text archive, one after another.
 
     Raises:
@@ -75,104 +69,12 @@ def read_lattices(path: Path) -> Iterator[Lattice]:
         yield _lattice(block)
 
 
-def write_lattices(path: Path, lattices: Iterable[Lattice]) -> None:
+def write_lattices(path: Path, lattices: Iterable[KaldiLattice]) -> None:
     """Writes a text archive."""
     write_lines(path, (text for lattice in lattices for text in _lines(lattice)))
 
 
-def lattice_graph(
-    lattice: Lattice, pdf_of_transition: Sequence[int], phone_of_pdf: Sequence[int]
-) -> Graph:
-    """The paths of a lattice with their graph weights, to be scored anew.
-
-    Arcs that take no frame are removed; their weights and words go to the next frame. A
-    frame has one word: where several fall together the last stays, and words after the
-    last frame have no place.
-
-    Args:
-      lattice: a lattice of either form.
-      pdf_of_transition: pdf of each transition id; that of number 0 is not used.
-      phone_of_pdf: phone of each pdf.
-
-    Raises:
-      DataError: the lattice has no path with frames.
-    """
-    arcs: dict[object, list[_Hop]] = {}
-    for number, arc in enumerate(lattice.arcs):
-        ids = (
-            arc.weight.transitions
-            if lattice.compact
-            else (arc.input,) * (arc.input > 0)
-        )
-        _add_chain(
-            arcs, arc.source, arc.target, arc.weight.graph, arc.output, ids, number
-        )
-    for state, weight in lattice.finals.items():
-        # Behind the last word there may be frames; they lead to the one end.
-        _add_chain(arcs, state, _END, weight.graph, 0, weight.transitions, ~state)
-
-    def emissions(state: object) -> Iterator[Emission]:
-        for hop in _framed(arcs, _Hop(state, 0.0, 0, 0)):
-            pdf = pdf_of_transition[hop.transition]
-            phone = phone_of_pdf[pdf]
-            yield Emission(state, hop.target, pdf, -hop.cost, phone, hop.word)
-
-    def final(state: object) -> float:
-        weights = [-cost for cost in _ending(arcs, state)]
-        return float(np.logaddexp.reduce(weights)) if weights else LOG_ZERO
-
-    return explore(lattice.arcs[0].source if lattice.arcs else _END, emissions, final)
-
-
-_END = "end"
-
-
-class _Hop(NamedTuple):
-    """A step from a state: over one frame, or none where `transition` is 0."""
-
-    target: object
-    cost: float
-    word: int
-    transition: int
-
-
-def _add_chain(
-    arcs: dict[object, list[_Hop]],
-    source: object,
-    target: object,
-    cost: float,
-    word: int,
-    ids: Sequence[int],
-    number: int,
-) -> None:
-    """Adds an arc with any number of frames as hops; inner states get names."""
-    states = [source, *((number, place) for place in range(1, len(ids))), target]
-    for place, transition in enumerate(ids or (0,)):
-        first = place == 0
-        hop = _Hop(states[place + 1], cost * first, word * first, transition)
-        arcs.setdefault(states[place], []).append(hop)
-
-
-def _framed(arcs: Mapping[object, list[_Hop]], before: _Hop) -> Iterator[_Hop]:
-    """The next frames, whatever hops without frames come first."""
-    for hop in arcs.get(before.target, ()):
-        joined = hop._replace(cost=before.cost + hop.cost, word=hop.word or before.word)
-        if hop.transition:
-            yield joined
-        else:
-            yield from _framed(arcs, joined)
-
-
-def _ending(arcs: Mapping[object, list[_Hop]], state: object) -> Iterator[float]:
-    """The costs of all ways to end without another frame."""
-    if state == _END:
-        yield 0.0
-    for hop in arcs.get(state, ()):
-        if not hop.transition:
-            yield from (hop.cost + cost for cost in _ending(arcs, hop.target))
-
-
-def _lattice(block: Sequence[Line]) -> Lattice:
+def _lattice(block: Sequence[Line]) -> KaldiLattice:
     header, *lines = block
     if len(header.fields) != 1:
         raise header.error("the name of an utterance")
@@ -194,12 +96,12 @@ def _lattice(block: Sequence[Line]) -> Lattice:
         source, target, label, *rest = numbers
         output = rest[0] if rest else label
         arcs.append(LatticeArc(source, target, label, output, weight))
-    lattice = Lattice(header.text.strip(), compact, tuple(arcs), finals)
+    lattice = KaldiLattice(header.text.strip(), compact, tuple(arcs), finals)
     _check_order(header, lattice)
     return lattice
 
 
-def _check_order(header: Line, lattice: Lattice) -> None:
+def _check_order(header: Line, lattice: KaldiLattice) -> None:
     """Raises `DataError` where a path comes back to where it was."""
     order: TopologicalSorter[int] = TopologicalSorter()
     for arc in lattice.arcs:
@@ -226,7 +128,7 @@ def _weight(line: Line, fields: Sequence[str], compact: bool) -> LatticeWeight:
     return LatticeWeight(graph, acoustic, tuple(line.integers(ids, least=1)))
 
 
-def _lines(lattice: Lattice) -> Iterator[str]:
+def _lines(lattice: KaldiLattice) -> Iterator[str]:
     yield lattice.utterance
     for arc in lattice.arcs:
         labels = (arc.input,) if lattice.compact else (arc.input, arc.output)

@@ -4,17 +4,27 @@ import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from tests.tfmodels.lattices.enumeration import INITIAL
+from tests.tfmodels.lattices.enumeration import LENGTHS
+from tests.tfmodels.lattices.enumeration import SCORES
+from tests.tfmodels.lattices.enumeration import TRANSITIONS as STEPS
 from tests.tfmodels.lattices.speech import paths
 from tests.tfmodels.lattices.speech import rounded
 from tfmodels.errors import DataError
+from tfmodels.lattices.forward_backward import log_partition
 from tfmodels.lattices.graph import LOG_ZERO
-from trainers.data.kaldi.lattices import Lattice
+from tfmodels.lattices.stored import stack_lattices
+from trainers.data.kaldi.lattices import KaldiLattice
 from trainers.data.kaldi.lattices import LatticeArc
 from trainers.data.kaldi.lattices import LatticeWeight
-from trainers.data.kaldi.lattices import lattice_graph
 from trainers.data.kaldi.lattices import read_lattices
 from trainers.data.kaldi.lattices import write_lattices
+from trainers.data.kaldi.rescoring import stored_lattice
+from trainers.data.kaldi.states import Transitions
+
+TRANSITIONS = Transitions(np.array([-1, 0, 1, 2, 3]), np.array([0, 1, 1, 2, 2]))
 
 PLAIN = """utt-1
 0 1 4 7 3.5,-10.25
@@ -51,7 +61,7 @@ def test_plain_form(file):
     assert first.arcs[0] == (0, 1, 4, 7, (3.5, -10.25, ()))
     assert first.arcs[3] == (2, 3, 3, 0, (0, 0, ()))
     assert first.finals == {3: (0.25, 0.0, ())}
-    assert second == Lattice(
+    assert second == KaldiLattice(
         "utt-2",
         False,
         (LatticeArc(0, 1, 1, 5, LatticeWeight(1, 2)),),
@@ -79,7 +89,7 @@ def test_round_trip(file, text):
 def test_paths_of_a_plain_lattice(file):
     file.write_text(PLAIN)
     first, _ = read_lattices(file)
-    graph = lattice_graph(first, [-1, 0, 1, 2, 3], [1, 1, 2, 2])
+    graph = stored_lattice(first, TRANSITIONS).graph
     # The word of an arc without a frame goes to the next frame.
     assert rounded(paths(graph, 2)) == [
         ((1, 2), ((1, 9),), -0.875),
@@ -91,7 +101,7 @@ def test_paths_of_a_plain_lattice(file):
 def test_paths_of_a_compact_lattice(file):
     file.write_text(COMPACT)
     (lattice,) = read_lattices(file)
-    graph = lattice_graph(lattice, [-1, 0, 1, 2, 3], [1, 1, 2, 2])
+    graph = stored_lattice(lattice, TRANSITIONS).graph
     assert rounded(paths(graph, 6)) == [
         ((3, 1, 3, 0, 1, 1), ((0, 9),), -1.25),
         ((3, 3, 1, 2, 1, 1), ((0, 7), (3, 9)), -4.25),
@@ -101,10 +111,7 @@ def test_paths_of_a_compact_lattice(file):
 
 
 def test_unrolled_trellis_sums_to_the_published_value(file):
-    # Three fully connected states over three frames, and its sum by enumeration.
-    start = np.log([0.5, 0.3, 0.2])
-    step = np.log([[0.6, 0.3, 0.1], [0.2, 0.6, 0.2], [0.3, 0.2, 0.5]])
-    scores = np.array([[1, 0, -1], [0.2, 0.4, 0], [-0.5, 0.5, 0.1]])
+    start, step, scores = np.log(INITIAL), np.log(STEPS), SCORES[0]
     arcs = [
         LatticeArc(0, 1 + k, 1 + k, 0, LatticeWeight(-start[k], -scores[0, k]))
         for k in range(3)
@@ -114,22 +121,27 @@ def test_unrolled_trellis_sums_to_the_published_value(file):
         source, target = 1 + 3 * (frame - 1) + i, 1 + 3 * frame + j
         arcs.append(LatticeArc(source, target, 1 + j, 0, weight))
     finals = {state: LatticeWeight() for state in (7, 8, 9)}
-    write_lattices(file, [Lattice("t3", False, tuple(arcs), finals)])
+    write_lattices(file, [KaldiLattice("t3", False, tuple(arcs), finals)])
     (lattice,) = read_lattices(file)
-    graph = lattice_graph(lattice, [-1, 0, 1, 2], [1, 1, 2])
-    found = paths(graph, 3)
-    assert len(found) == 27
-    totals = [
-        weight + sum(scores[t, pdf] for t, pdf in enumerate(pdfs))
-        for pdfs, _, weight in found
-    ]
-    assert np.logaddexp.reduce(totals) == pytest.approx(0.918999, abs=1e-6)
+    stored = stored_lattice(lattice, TRANSITIONS)
+    assert len(paths(stored.graph, 3)) == 27
+    batch = stack_lattices([stored], num_frames=3)
+    log_z = log_partition(tf.constant(SCORES), LENGTHS, batch)
+    np.testing.assert_allclose(log_z, [0.918999], atol=1e-6)
+
+
+def test_lattices_of_other_models(file):
+    file.write_text(PLAIN)
+    first, _ = read_lattices(file)
+    few = Transitions(TRANSITIONS.pdf[:4], TRANSITIONS.phone[:4])
+    with pytest.raises(DataError, match="utt-1 is of another model"):
+        stored_lattice(first, few)
 
 
 def test_all_ways_to_end_without_a_frame_count(file):
     file.write_text("u\n0 1 1 0\n1 2 0 0 1,0\n1 3 0 0 2,0\n2\n3 1,0\n")
     (lattice,) = read_lattices(file)
-    graph = lattice_graph(lattice, [-1, 0], [1])
+    graph = stored_lattice(lattice, TRANSITIONS).graph
     ends = graph.final[graph.final > LOG_ZERO / 2]
     assert ends == pytest.approx([np.log(np.exp(-1) + np.exp(-3))])
 
@@ -157,4 +169,4 @@ def test_lattice_without_frames_has_no_graph(file):
     file.write_text("a\n0 1 0 3\n1\n\nb\n\n")
     for lattice in read_lattices(file):
         with pytest.raises(DataError, match="accepts nothing"):
-            lattice_graph(lattice, [-1, 0], [1])
+            stored_lattice(lattice, TRANSITIONS)

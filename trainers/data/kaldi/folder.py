@@ -1,5 +1,6 @@
 """Kaldi's data folders: what was said by whom, in which part of which recording."""
 
+import math
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def _spans(
         if len(line.fields) != 4 or line.fields[1] not in recordings:
             raise line.error("an utterance, a recording of wav.scp, begin and end")
         begin, end = line.numbers(line.fields[2:])
-        if not 0 <= begin < end:
+        if not 0 <= begin < end < math.inf:
             raise line.error("0 <= begin < end, in seconds")
         spans[name] = line.fields[1], (begin, end)
     return spans

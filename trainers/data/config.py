@@ -226,3 +226,20 @@ class WordLoopData(UtteranceData):
     def _speakers_say_as_much(self) -> Self:
         self.check_speakers(self.speakers)
         return self
+
+
+class SpokenDigitsData(UtteranceData):
+    """Connected digits, made of the recordings of the Free Spoken Digit Dataset.
+
+    For a model with ``feature_dim: 40``: log energies of mel bands from 60 to 3800 Hz,
+    of mean 0 and variance 1 over each utterance. Every seed of a run learns from the
+    same utterances, in another order.
+    """
+
+    kind: Literal["fsdd"] = "fsdd"
+    path: str
+    """Folder with the files ``<digit>_<speaker>_<number>.wav``, 16 bits at 8 kHz.
+    Numbers 0 to 4 are for testing; workers must see it at the same place."""
+    max_frames: int = pydantic.Field(default=400, ge=1)
+    train_utterances: int = pydantic.Field(default=1200, ge=1)
+    test_utterances: int = pydantic.Field(default=180, ge=1)

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainers.data.config import UtteranceData
+from trainers.data.utterances.digits import SpokenDigitsSource
 from trainers.data.utterances.lexicon import Lexicon
 from trainers.data.utterances.word_loop import WordLoopSource
 
@@ -42,6 +43,7 @@ class UtteranceSource(Protocol):
 
 _OPEN: dict[str, Callable[[Any, str], UtteranceSource]] = {
     "word_loop": WordLoopSource,
+    "fsdd": SpokenDigitsSource,
 }
 
 

@@ -1,7 +1,6 @@
 """The made-up language of the word loop: its words, bigram, states and voices."""
 
 import dataclasses
-import functools
 
 import numpy as np
 
@@ -59,7 +58,6 @@ class Language:
         return phones
 
 
-@functools.cache
 def make_language(seed: int, num_speakers: int) -> Language:
     """Draws a language; speakers come last, so that their number changes nothing else.
 

@@ -55,6 +55,9 @@ class Shard:
     """How many input pipelines there are."""
     replicas: int = 1
     """Replicas over all pipelines; each batch delivered serves one replica."""
+    own: bool = False
+    """Whole batches of examples that no other pipeline delivers, in place of a share of
+    every batch: pipelines then need not keep step. `replicas` means nothing."""
 
 
 class Task(Protocol):

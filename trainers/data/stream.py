@@ -10,6 +10,7 @@ from trainers.interfaces import Shard
 
 _ROUNDS = 24
 _SEED_RANGE = 2**32
+_WHOLE = Shard()
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,16 @@ class Stream:
     def endless(self, shard: Shard, start: int) -> tf.data.Dataset:
         """Training records from step `start` on, for the replicas of one pipeline.
 
+        The k-th batch of a pipeline that has its `own` is the global one of step
+        ``start + k * count + index``.
+
         Raises:
           ConfigError: `data.batch_size` cannot be shared equally by the replicas, or
             the examples do not fill it.
         """
+        if shard.own:
+            own = tf.data.Dataset.range(start + shard.index, tf.int64.max, shard.count)
+            return self._records(own, _WHOLE, self.shuffle)
         batches = _batches_per_step(self.batch_size, shard)
         numbers = tf.data.Dataset.range(start * batches, tf.int64.max)
         return self._records(numbers, shard, self.shuffle)
@@ -61,10 +68,13 @@ class Stream:
         Raises:
           ConfigError: `data.batch_size` cannot be shared equally by the replicas.
         """
-        batches = _batches_per_step(self.batch_size, shard)
         num_steps = -(-self.num_examples // self.batch_size)
-        numbers = tf.data.Dataset.range(num_steps * batches)
         whole = Stream(self.num_examples, self.batch_size, "pad", False, self.seed)
+        if shard.own:
+            own = tf.data.Dataset.range(shard.index, num_steps, shard.count)
+            return whole._records(own, _WHOLE, shuffle=False)
+        batches = _batches_per_step(self.batch_size, shard)
+        numbers = tf.data.Dataset.range(num_steps * batches)
         return whole._records(numbers, shard, shuffle=False)
 
     def _records(

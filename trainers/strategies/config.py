@@ -113,8 +113,9 @@ class ParameterServerConfig(Config):
     synchronous: bool = False
     """All replicas start together and push the mean of their gradients, weighted, as
     one step; for `simulated`."""
-    max_restarts: int = pydantic.Field(default=3, ge=0)
-    """How often the loss of a server is made good, for `coordinator`."""
+    max_restarts: int = pydantic.Field(default=5, ge=0)
+    """How often steps that are lost with a server are tried again, for `coordinator`.
+    """
 
     @pydantic.model_validator(mode="after")
     def _only_in_simulation(self) -> Self:

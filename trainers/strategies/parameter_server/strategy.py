@@ -14,6 +14,7 @@ from trainers.interfaces import Stage
 from trainers.interfaces import Totals
 from trainers.optimizers.averages import build_average
 from trainers.strategies.config import ParameterServerConfig
+from trainers.strategies.parameter_server.coordinator import Cluster
 from trainers.strategies.parameter_server.flat import Flat
 from trainers.strategies.parameter_server.local import LocalState
 from trainers.strategies.parameter_server.replica import Worker
@@ -109,7 +110,9 @@ class ParameterServer:
 
 
 def _open_runtime(config: ParameterServerConfig, connections: ExitStack) -> OpenRuntime:
-    return Simulation
+    if config.runtime == "simulated":
+        return Simulation
+    return Cluster(config, connections).open
 
 
 def _check_run(run: RunConfig) -> None:

@@ -1,14 +1,16 @@
 """Chunks of asynchronous steps between which the model is a plain one."""
 
+import logging
 import time
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from trainers.files import describe
 from trainers.interfaces import Summary
+from trainers.strategies.parameter_server.coordinator import LOST
 from trainers.strategies.parameter_server.figures import staleness_histogram
 from trainers.strategies.parameter_server.local import LocalState
 from trainers.strategies.parameter_server.replica import Outcome
@@ -18,12 +20,9 @@ from trainers.strategies.parameter_server.runtime import Runtime
 from trainers.strategies.parameter_server.runtime import Staleness
 from trainers.totals import add_totals
 
-LOST = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-)
-"""What is raised when a server has ended."""
+_LOG = logging.getLogger(__name__)
+# Seconds: a process that has lost another one calls it again only after a while.
+_PAUSE = 5.0
 
 
 class ParameterServerTrainable:
@@ -40,7 +39,7 @@ class ParameterServerTrainable:
         self._open_runtime = open_runtime
         self._job = job
         self._local = local
-        self._restarts_left = max_restarts
+        self._max_restarts = max_restarts
         self._runtime: Runtime | None = None
         self.state: dict[str, Any] = local.variables
         self.staleness = Staleness()
@@ -75,14 +74,20 @@ class ParameterServerTrainable:
         return self._runtime.measures() if self._runtime else {}
 
     def _outcomes(self, num_steps: int) -> Sequence[Outcome]:
+        failures = 0
         while True:
             try:
                 return self._attempt(num_steps)
-            except LOST:
+            except LOST as error:
                 self._runtime = None
-                if not self._restarts_left:
+                failures += 1
+                if failures > self._max_restarts:
                     raise
-                self._restarts_left -= 1
+                _LOG.warning(
+                    "A server was lost (%s); doing the last steps again.",
+                    describe(error),
+                )
+                time.sleep(_PAUSE)
 
     def _attempt(self, num_steps: int) -> Sequence[Outcome]:
         if self._runtime is None:

@@ -214,7 +214,9 @@ class ReplicaStep:
     def finish(self, started: Started) -> Outcome:
         """Pushes, and tells in scalars what happened."""
         version, work = started
-        with tf.control_dependencies([work.gradient]):
+        # Not of the gradient itself: the function that makes it is inlined, and waiting
+        # for an inlined function without side effects is waiting for nothing.
+        with tf.control_dependencies([tf.identity(work.gradient)]):
             present = self._parameters.present()
         staleness = present - version
         rate = self._schedule(present)

@@ -56,11 +56,11 @@ def opened(
 
 
 class HalfSquare(Objective):
-    """Half the square of the model's output: of one weight w, ``w ** 2 / 2``."""
+    """Half the squares of the model's outputs: of one weight w, ``w ** 2 / 2``."""
 
     def loss(self, outputs: Any, batch: Any) -> Loss:
         """The sum over the rows."""
-        losses = 0.5 * keras.ops.square(outputs["logits"][:, 0])
+        losses = 0.5 * keras.ops.sum(keras.ops.square(outputs["logits"]), axis=1)
         return Loss(
             keras.ops.sum(losses * batch["weight"]), keras.ops.sum(batch["weight"]), {}
         )

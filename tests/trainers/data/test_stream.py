@@ -119,6 +119,27 @@ def test_global_batch_does_not_depend_on_who_shares_it(pipelines, replicas, star
             np.testing.assert_array_equal(np.concatenate(parts), whole[step][field])
 
 
+@pytest.mark.parametrize("pipelines", [1, 3])
+@pytest.mark.parametrize("start", [0, 5])
+def test_whole_batches_of_ones_own(pipelines, start):
+    stream = Stream(22, 8, "pad", seed=2)
+    whole = take(stream, 4 * pipelines, start=start)
+    for index in range(pipelines):
+        own = take(stream, 4, Shard(index, pipelines, own=True), start)
+        for batch, expected in zip(own, whole[index::pipelines], strict=True):
+            for field in FIELDS:
+                np.testing.assert_array_equal(batch[field], expected[field])
+
+
+def test_a_single_pass_in_batches_of_ones_own():
+    stream = Stream(22, 8, "drop", seed=2)
+    passes = [stream.single_pass(Shard(i, 2, own=True)) for i in range(2)]
+    shares = [list(each.as_numpy_iterator()) for each in passes]
+    assert [len(share) for share in shares] == [2, 1]
+    valid = [b["index"][b["valid"]] for share in shares for b in share]
+    assert sorted(np.concatenate(valid)) == list(range(22))
+
+
 @pytest.mark.parametrize("start", [1, 3, 7, 1000])
 def test_resuming_continues_the_same_stream(start):
     stream = Stream(22, 8, "pad", seed=2)

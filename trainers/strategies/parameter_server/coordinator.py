@@ -94,7 +94,9 @@ class Coordinator:
         self._coordinator = coordinator
         self._count = cluster.num_replicas
         self.store = job.store(cluster.devices)
-        self._step = tf.function(job.step(self.store).__call__, autograph=False)
+        self._replica_step = job.step(self.store)
+        self._step = tf.function(self._scalars, autograph=False)
+        self._outcome: Outcome = {}
         self._traffic = Traffic(_IN_FLIGHT * self._count, job.config)
         self._iterators: PerWorkerValues | None = None
         self._pushed = job.first
@@ -122,13 +124,20 @@ class Coordinator:
         """None of its own."""
         return {}
 
+    def _scalars(self, iterator: Any) -> tf.Tensor:
+        """A step whose outcome is a single vector: each tensor is fetched by itself."""
+        self._outcome = self._replica_step(iterator)
+        flat = tf.nest.flatten(self._outcome)
+        return tf.stack([tf.cast(each, tf.float64) for each in flat])
+
     def _wait(self, result: Any) -> Outcome:
         try:
-            outcome: Outcome = result.fetch()
+            scalars = result.fetch()
         except tf.errors.CancelledError:
             self._coordinator.join()  # raises what it was cancelled for
             raise
         self._pushed += 1
+        outcome: Outcome = tf.nest.pack_sequence_as(self._outcome, list(scalars))
         return outcome
 
     def _open_data(self) -> PerWorkerValues:

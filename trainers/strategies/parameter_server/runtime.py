@@ -114,7 +114,7 @@ class Staleness:
 
     def add(self, outcomes: Sequence[Outcome]) -> dict[str, float]:
         """Counts some steps; the mean and the maximum of theirs."""
-        stale = np.array([o["staleness"] for o in outcomes if not o["skipped"]])
+        stale = np.array([int(o["staleness"]) for o in outcomes if not o["skipped"]])
         self.counts.update(stale.tolist())
         if not stale.size:
             return {}

@@ -86,13 +86,14 @@ class ParameterStore:
                 slots = [self.shards[name][i] for name in self._update.slots]
                 done.append(self._update.apply(value, slots, pushed))
                 if self._fraction is not None:
-                    done.append(self._blend(i, step, done[-1]))
+                    share = self._fraction(step)
+                    done.append(self._blend(i, share, done[-1]))
         # An operation that has run eagerly is None; it is done already.
         with tf.control_dependencies([each for each in done if each is not None]):
             self.version.assign_add(1)
 
     def _blend(
-        self, server: int, step: tf.Tensor, after: tf.Operation | None
+        self, server: int, share: tf.Tensor, after: tf.Operation | None
     ) -> tf.Operation:
         """Takes one shard's parameters into their average, in one operation too."""
         average = self.shards[AVERAGE][server]
@@ -100,7 +101,7 @@ class ParameterStore:
             new = self.shards[VALUE][server].read_value()
             return tf.raw_ops.ResourceApplyGradientDescent(
                 var=average.handle,
-                alpha=self._fraction(step),
+                alpha=share,
                 delta=average.read_value() - new,
                 use_locking=True,
             )

@@ -53,8 +53,10 @@ class ParameterServer:
     def build(self, stages: Sequence[Stage]) -> Placed:
         """Builds the model of a run and its averages in this process."""
         model = stages[0].task.build_model()
-        average = build_average(self._run.average, model.variables, stages[-1].end)
-        return Placed(model, average)
+        self._average = build_average(
+            self._run.average, model.variables, stages[-1].end
+        )
+        return Placed(model, self._average)
 
     def prepare(
         self, placed: Placed, stage: Stage, start: int
@@ -66,7 +68,7 @@ class ParameterServer:
         """
         flat = Flat(placed.model.variables)
         update = server_update(stage.optimizer)
-        average = placed.average
+        average = self._average
         job = Job(
             config=self._config,
             stage=stage,

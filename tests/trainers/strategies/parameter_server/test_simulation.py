@@ -28,23 +28,25 @@ def toy(**optimizer):
     return toy_stage(ToyTask(batch_norm=False), **optimizer)
 
 
-def one_weight(rate):
-    """Of ``w ** 2 / 2`` with w = 1."""
+def weights(scales, rate=1.0):
+    """Of ``sum((scale * w) ** 2) / 2`` with every w = 1."""
 
     def build(features):
-        dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+        dense = keras.layers.EinsumDense("bi,i->bi", len(scales), None)
+        dense.kernel_initializer = keras.initializers.Ones()
         return dense(features)
 
     constant = {"kind": "constant", "initial": rate}
-    task = FunctionTask(build, np.ones((1, 1)))
+    task = FunctionTask(build, np.array([scales]))
     stage = toy_stage(task, learning_rate=constant, momentum=0.0)
     return replace(stage, objective=HalfSquare(), steps=1000)
 
 
 def weight_after(rate, steps, **strategy):
-    made = opened(one_weight(rate), strategy)
+    """Of ``w ** 2 / 2`` with w = 1 at the start."""
+    made = opened(weights([1.0], rate), strategy)
     made.trainable.run(steps)
-    return float(next(iter(made.weights.values()))[0, 0])
+    return float(next(iter(made.weights.values()))[0])
 
 
 def test_one_replica_is_sequential_sgd_to_the_bit():
@@ -143,19 +145,20 @@ def test_synchronous_replicas_are_one_of_a_larger_batch():
 
 @pytest.mark.parametrize("tau", range(5))
 def test_the_largest_stable_rate_at_a_constant_staleness(tau):
-    # Of theta[n + 1] = theta[n] - eta * theta[n - tau].
+    # Of theta[n + 1] = theta[n] - eta * theta[n - tau]; two weights, two rates.
     largest = 2 * math.cos(tau * math.pi / (2 * tau + 1))
-    for rate, stable in ((0.97 * largest, True), (1.03 * largest, False)):
-        roots = np.roots(
-            [1.0, -1.0, *[0.0] * (tau - 1), rate] if tau else [1, rate - 1]
-        )
+    rates = np.array([0.97, 1.03]) * largest
+    made = opened(weights(np.sqrt(rates)), {"replicas": tau + 1})
+    made.trainable.run(40)
+    theta = [np.ones(2)] * (tau + 1)
+    for _ in range(40):
+        theta.append(theta[-1] - rates * theta[-1 - tau])
+    (found,) = made.weights.values()
+    np.testing.assert_allclose(found, theta[-1], 1e-4)
+    for rate, stable in zip(rates, (True, False), strict=True):
+        between = [0.0] * (tau - 1)
+        roots = np.roots([1, -1, *between, rate] if tau else [1, rate - 1])
         assert (max(abs(roots)) < 1) == stable
-        theta = [1.0] * (tau + 1)
-        for _ in range(40):
-            theta.append(theta[-1] - rate * theta[-1 - tau])
-        assert weight_after(rate, 40, replicas=tau + 1) == pytest.approx(
-            theta[-1], rel=1e-4
-        )
 
 
 def test_replicas_of_equal_speed_take_turns():

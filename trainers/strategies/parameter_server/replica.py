@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from tfmodels.errors import ConfigError
 from trainers.interfaces import Batch
+from trainers.interfaces import Loss
+from trainers.interfaces import Outputs
 from trainers.interfaces import Stage
 from trainers.interfaces import Totals
 from trainers.optimizers.gradients import add_l2
@@ -66,7 +68,7 @@ Outcome = dict[str, Any]
 ``skipped``, 1 if its gradient was not finite and so not pushed."""
 
 
-class Worker:
+class Learner:
     """Gradients of a stage's loss at any parameters.
 
     The model computes with parameters that are handed over, in place of its own: no
@@ -87,6 +89,8 @@ class Worker:
         self._stage = stage
         self._devices = devices
         self._trained = trained_variables(model, stage.frozen)
+        place = {id(variable): i for i, variable in enumerate(flat.variables)}
+        self._places = [place[id(variable)] for variable in self._trained]
         self._others = [
             (variable, variable.numpy())
             for variable in model.variables
@@ -128,23 +132,16 @@ class Worker:
         self, parameters: tf.Tensor, number: tf.Tensor, batch: Batch
     ) -> Work:
         values = self._flat.unpack(parameters)
-        variables = self._flat.variables
-        place = {id(variable): i for i, variable in enumerate(variables)}
-        trained = [place[id(variable)] for variable in self._trained]
-        mapping = [*zip(variables, values, strict=True), *self._states(number)]
+        states = [
+            *zip(self._flat.variables, values, strict=True),
+            *self._states(number),
+        ]
         with tf.GradientTape() as tape:
             tape.watch(values)
-            with keras.StatelessScope(mapping) as scope:
-                given = [scope.get_current_value(variable) for variable in variables]
-                loss, outputs = self._stage.objective.loss_with_model(
-                    self._stage.task, self._model, batch, training=True
-                )
-        for variable, value in zip(variables, given, strict=True):
-            if scope.get_current_value(variable) is not value:
-                raise _moving_statistic(variable)
+            loss, outputs = self._loss(states, batch)
         gradients = tape.gradient(
             loss.total,
-            [values[i] for i in trained],
+            [values[i] for i in self._places],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         gradients = [
@@ -152,16 +149,35 @@ class Worker:
             for gradient in gradients
         ]
         optimizer = self._stage.optimizer
-        with keras.StatelessScope(mapping):
+        with keras.StatelessScope(states):
             gradients = add_l2(gradients, self._trained, optimizer.l2)
         gradients, norm = clip_by_global_norm(gradients, optimizer.clip_global_norm)
         whole = [tf.zeros_like(value) for value in values]
-        for i, gradient in zip(trained, gradients, strict=True):
+        for i, gradient in zip(self._places, gradients, strict=True):
             whole[i] = gradient
         metrics = self._stage.task.metrics(outputs, batch)
         scalars = {k: pair for k, pair in metrics.items() if pair[0].shape.rank == 0}
         totals = {"loss": (loss.total, loss.weight), **loss.terms, **scalars}
         return Work(self._flat.pack(whole), totals, norm)
+
+    def _loss(
+        self, states: Sequence[tuple[keras.Variable, tf.Tensor]], batch: Batch
+    ) -> tuple[Loss, Outputs]:
+        """The loss of the model with other values of its variables.
+
+        Raises:
+          ConfigError: the model changes one of its parameters by itself.
+        """
+        variables = self._flat.variables
+        with keras.StatelessScope(states) as scope:
+            before = [scope.get_current_value(variable) for variable in variables]
+            result = self._stage.objective.loss_with_model(
+                self._stage.task, self._model, batch, training=True
+            )
+        for variable, value in zip(variables, before, strict=True):
+            if scope.get_current_value(variable) is not value:
+                raise _moving_statistic(variable)
+        return result
 
     def _states(self, number: tf.Tensor) -> list[tuple[keras.Variable, tf.Tensor]]:
         """Random states of their own for every batch; other states as they were."""
@@ -187,13 +203,13 @@ class ReplicaStep:
     def __init__(
         self,
         parameters: Parameters,
-        worker: Worker,
+        learner: Learner,
         stage: Stage,
         config: ParameterServerConfig,
     ) -> None:
         """Takes where to fetch from and push to, and what computes in between."""
         self._parameters = parameters
-        self._worker = worker
+        self._learner = learner
         self._num_batches = config.local_steps
         self._weaker = config.staleness == "inverse"
         self._schedule = build_schedule(
@@ -209,7 +225,7 @@ class ReplicaStep:
         version, parameters = self._parameters.fetch()
         batches = [next(iterator) for _ in range(self._num_batches)]
         rate = self._schedule(version)
-        return Started(version, self._worker.work(parameters, batches, rate))
+        return Started(version, self._learner.work(parameters, batches, rate))
 
     def finish(self, started: Started) -> Outcome:
         """Pushes, and tells in scalars what happened."""

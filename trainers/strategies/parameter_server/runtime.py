@@ -13,10 +13,10 @@ from trainers.interfaces import Shard
 from trainers.interfaces import Stage
 from trainers.optimizers.averages import Fraction
 from trainers.strategies.config import ParameterServerConfig
+from trainers.strategies.parameter_server.replica import Learner
 from trainers.strategies.parameter_server.replica import Outcome
 from trainers.strategies.parameter_server.replica import Parameters
 from trainers.strategies.parameter_server.replica import ReplicaStep
-from trainers.strategies.parameter_server.replica import Worker
 from trainers.strategies.parameter_server.store import ParameterStore
 from trainers.strategies.parameter_server.updates import Update
 
@@ -32,7 +32,7 @@ class Job:
     update: Update
     fraction: Fraction | None
     """Of the averages, at a step of the stage."""
-    worker: Worker
+    learner: Learner
     first: int
     """Step of the stage with which this process began."""
     seed: int
@@ -43,7 +43,7 @@ class Job:
 
     def step(self, parameters: Parameters) -> ReplicaStep:
         """A replica's step on some parameters."""
-        return ReplicaStep(parameters, self.worker, self.stage, self.config)
+        return ReplicaStep(parameters, self.learner, self.stage, self.config)
 
     def batches(self, index: int, count: int, step: int) -> tf.data.Dataset:
         """The numbered batches of one replica of `count`, from about a step on.

@@ -17,7 +17,7 @@ from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.parameter_server.coordinator import Cluster
 from trainers.strategies.parameter_server.flat import Flat
 from trainers.strategies.parameter_server.local import LocalState
-from trainers.strategies.parameter_server.replica import Worker
+from trainers.strategies.parameter_server.replica import Learner
 from trainers.strategies.parameter_server.runtime import Job
 from trainers.strategies.parameter_server.runtime import OpenRuntime
 from trainers.strategies.parameter_server.simulation import Simulation
@@ -79,7 +79,7 @@ class ParameterServer:
                 if average.state
                 else None
             ),
-            worker=Worker(
+            learner=Learner(
                 placed.model, flat, stage, self._config.devices, self._run.xla
             ),
             first=start - stage.start,

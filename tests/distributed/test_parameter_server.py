@@ -64,11 +64,15 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def launched(machine: Machine, config: Path, run: Path, *more: str) -> Process:
-    """Starts a run on this machine and waits until it is under way."""
+def start(machine: Machine, config: Path, run: Path) -> Process:
+    """Starts a run on this machine."""
     options = ("--workers", "2", "--parameter-servers", "2")
-    command = ("launch", "local", config, "--workdir", run, *options, *more)
-    launcher = machine.start(*command)
+    return machine.start("launch", "local", config, "--workdir", run, *options)
+
+
+def launched(machine: Machine, config: Path, run: Path) -> Process:
+    """Starts a run on this machine and waits until it is under way."""
+    launcher = start(machine, config, run)
     wait_for_step(run, 40, launcher)
     assert last_step(run) < STEPS
     return launcher
@@ -100,6 +104,20 @@ def test_every_push_counts(machine: Machine, config: Path, tmp_path: Path) -> No
     # Another strategy, which needs no cluster, opens what the replicas have trained.
     elsewhere = "strategy={kind: data_parallel, devices: cpu}"
     assert trainers.evaluate(run, [elsewhere]) == pytest.approx(metrics(run))
+
+
+def test_sigterm_saves_and_the_run_resumes(
+    machine: Machine, config: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    launcher = launched(machine, config, run)
+    launcher.send(signal.SIGTERM)
+    assert launcher.wait() == 42, launcher
+    assert pushes(run) == saved_steps(run)[-1] < STEPS
+    again = start(machine, config, run)
+    assert again.wait() == 0, again
+    assert "Resuming after step" in again.errors
+    assert pushes(run) == STEPS
 
 
 def test_a_worker_that_is_killed_returns(

@@ -103,8 +103,10 @@ class Adam(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """Adagrad (Duchi et al., 2011), by which asynchronous replicas were updated: each
-    weight has its own falling rate (Dean et al., NIPS 2012, section 4.1)."""
+    """Adagrad (Duchi et al., 2011): every weight has its own falling learning rate.
+
+    What asynchronous replicas were trained with (Dean et al., NIPS 2012, section 4.1).
+    """
 
     kind: Literal["adagrad"] = "adagrad"
     initial_accumulator: float = pydantic.Field(default=0.1, ge=0)

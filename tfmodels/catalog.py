@@ -6,6 +6,9 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from tfmodels.acoustic.config import AcousticDNNConfig
+from tfmodels.acoustic.config import AcousticLSTMConfig
+from tfmodels.acoustic.config import AcousticTDNNConfig
 from tfmodels.amoebanet.config import AmoebaNetConfig
 from tfmodels.config import Config
 from tfmodels.config import similar
@@ -54,6 +57,9 @@ MODELS: Mapping[str, Entry] = {
     ),
     "amoebanet": Entry(AmoebaNetConfig, "tfmodels.amoebanet.model:amoebanet"),
     "transformer": Entry(TransformerConfig, "tfmodels.transformer.model:transformer"),
+    "acoustic_dnn": Entry(AcousticDNNConfig, "tfmodels.acoustic.model:acoustic_dnn"),
+    "acoustic_lstm": Entry(AcousticLSTMConfig, "tfmodels.acoustic.model:acoustic_lstm"),
+    "acoustic_tdnn": Entry(AcousticTDNNConfig, "tfmodels.acoustic.model:acoustic_tdnn"),
 }
 
 

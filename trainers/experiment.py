@@ -29,6 +29,7 @@ from trainers.optimizers.config import AnyAverage
 from trainers.optimizers.config import AnyOptimizer
 from trainers.optimizers.config import NoAverage
 from trainers.strategies.config import DataParallelConfig
+from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.config import PipelineConfig
 from trainers.tasks.config import ImageClassificationConfig
 from trainers.tasks.config import LanguageModelingConfig
@@ -37,12 +38,14 @@ if TYPE_CHECKING:
     AnyModel = Config
     AnyTask = ImageClassificationConfig | LanguageModelingConfig
     AnyObjective = CrossEntropyConfig
-    AnyStrategy = DataParallelConfig | PipelineConfig
+    AnyStrategy = DataParallelConfig | PipelineConfig | ParameterServerConfig
 else:
     AnyModel = tagged_union(entry.config for entry in MODELS.values())
     AnyTask = tagged_union([ImageClassificationConfig, LanguageModelingConfig])
     AnyObjective = tagged_union([CrossEntropyConfig])
-    AnyStrategy = tagged_union([DataParallelConfig, PipelineConfig])
+    AnyStrategy = tagged_union(
+        [DataParallelConfig, PipelineConfig, ParameterServerConfig]
+    )
 
 AnyData = Annotated[
     DigitsData | ImageFolderData | ManifestData | RecordsData | SortingData | TextData,

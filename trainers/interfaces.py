@@ -55,6 +55,10 @@ class Shard:
     """How many input pipelines there are."""
     replicas: int = 1
     """Replicas over all pipelines; each batch delivered serves one replica."""
+    own: bool = False
+    """Whole batches, of examples that no other of the `count` pipelines ever delivers,
+    in place of a share of the global batch; steps then count the pipeline's own
+    batches. For replicas that do not wait for one another."""
 
 
 class Task(Protocol):

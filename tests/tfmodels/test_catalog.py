@@ -26,6 +26,9 @@ def test_names_of_models():
         "inception_resnet_v2",
         "amoebanet",
         "transformer",
+        "acoustic_dnn",
+        "acoustic_lstm",
+        "acoustic_tdnn",
     )
 
 

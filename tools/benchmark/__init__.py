@@ -10,6 +10,7 @@ BENCHMARKS = {
     "pipeline_memory": "tools.benchmark.pipeline_memory:pipeline_memory",
     "pipeline_peer": "tools.benchmark.pipeline_peer:pipeline_peer",
     "pipeline_equality": "tools.benchmark.pipeline_equality:pipeline_equality",
+    "forward_backward": "tools.benchmark.forward_backward:forward_backward",
     "start_up": "tools.benchmark.start_up:start_up",
 }
 """Name -> where it is implemented."""

@@ -2,10 +2,12 @@
 
 from typing import Annotated
 from typing import Literal
+from typing import Self
 
 import pydantic
 
 from tfmodels.config import Config
+from tfmodels.errors import ConfigError
 
 
 class NoAugmentation(Config):
@@ -161,3 +163,83 @@ class TextData(TokenData):
     """File of the training split."""
     validation: str | None = None
     test: str | None = None
+
+
+class UtteranceData(Data):
+    """What every source of spoken utterances has.
+
+    ``batch_size`` counts utterances; where replicas do not wait for one another, each
+    of them takes so many for a step of its own.
+    """
+
+    max_frames: int = pydantic.Field(ge=1)
+    """Frames that every utterance is filled up to; none is longer."""
+    train_utterances: int = pydantic.Field(ge=1)
+    """A multiple of the number of speakers, each of whom speaks as many."""
+    test_utterances: int = pydantic.Field(ge=1)
+    """Other utterances of the same speakers, a multiple of their number too."""
+
+    @property
+    def max_bad_fraction(self) -> float:
+        """Zero: utterances that have been opened can all be read."""
+        return 0.0
+
+    def held_out_splits(self) -> tuple[str, ...]:
+        """The test split, there always."""
+        return ("test",)
+
+    def check_speakers(self, speakers: int) -> None:
+        """Checks that speakers can share the utterances equally.
+
+        Raises:
+          ConfigError: they cannot.
+        """
+        for key in ("train_utterances", "test_utterances"):
+            if getattr(self, key) % speakers:
+                raise ConfigError(
+                    f"every speaker says as many utterances. Expected {key} to be a"
+                    f" multiple of the {speakers} speakers. Received {key}:"
+                    f" {getattr(self, key)}."
+                )
+
+
+class WordLoopData(UtteranceData):
+    """Utterances of a made-up language, drawn from a hidden Markov model.
+
+    For a model with ``feature_dim: 12`` and ``num_pdfs: 87``. Its 40 words follow one
+    another as a bigram says; frames are a state's mean, a speaker's offset and noise
+    that is correlated in time, so that a frame alone says little and its word much.
+    Every seed of a run learns from the same utterances, in another order.
+    """
+
+    kind: Literal["word_loop"] = "word_loop"
+    max_frames: int = pydantic.Field(default=110, ge=60)
+    train_utterances: int = pydantic.Field(default=800, ge=1)
+    test_utterances: int = pydantic.Field(default=200, ge=1)
+    speakers: int = pydantic.Field(default=20, ge=1)
+    noise: float = pydantic.Field(default=1.6, ge=0)
+    """Standard deviation of the noise; the phones' means have one of 1."""
+    language: int = pydantic.Field(default=0, ge=0, lt=2**31)
+    """Origin of words, bigram, means, speakers and of all utterances."""
+
+    @pydantic.model_validator(mode="after")
+    def _speakers_say_as_much(self) -> Self:
+        self.check_speakers(self.speakers)
+        return self
+
+
+class SpokenDigitsData(UtteranceData):
+    """Connected digits, made of the recordings of the Free Spoken Digit Dataset.
+
+    For a model with ``feature_dim: 40``: log energies of mel bands from 60 to 3800 Hz,
+    of mean 0 and variance 1 over each utterance. Every seed of a run learns from the
+    same utterances, in another order.
+    """
+
+    kind: Literal["fsdd"] = "fsdd"
+    path: str
+    """Folder with the files ``<digit>_<speaker>_<number>.wav``, 16 bits at 8 kHz.
+    Numbers 0 to 4 are for testing; workers must see it at the same place."""
+    max_frames: int = pydantic.Field(default=400, ge=1)
+    train_utterances: int = pydantic.Field(default=1200, ge=1)
+    test_utterances: int = pydantic.Field(default=180, ge=1)

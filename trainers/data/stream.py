@@ -1,6 +1,6 @@
 """Which examples each step sees: a pure function of the seed and the step."""
 
-from dataclasses import dataclass
+import dataclasses
 from typing import Literal
 
 import tensorflow as tf
@@ -12,7 +12,7 @@ _ROUNDS = 24
 _SEED_RANGE = 2**32
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Stream:
     """The order in which a set of numbered examples is visited, cut into batches.
 
@@ -38,6 +38,9 @@ class Stream:
     """Visit training examples in a new random order each epoch."""
     seed: int = 0
     """Origin of the order and of the records' seeds."""
+    num_groups: int | None = None
+    """Example i is of group i modulo this number, which divides `num_examples`; a group
+    (a speaker's utterances) has a single owner. Each example by itself when absent."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -48,50 +51,68 @@ class Stream:
         """Training records from step `start` on, for the replicas of one pipeline.
 
         Raises:
-          ConfigError: `data.batch_size` cannot be shared equally by the replicas, or
-            the examples do not fill it.
+          ConfigError: `data.batch_size` cannot be shared equally by the replicas, the
+            examples do not fill it, or none of them is left for this pipeline to own.
         """
-        batches = _batches_per_step(self.batch_size, shard)
-        numbers = tf.data.Dataset.range(start * batches, tf.int64.max)
-        return self._records(numbers, shard, self.shuffle)
+        return self._records(shard, start, endless=True)
 
     def single_pass(self, shard: Shard) -> tf.data.Dataset:
         """Every example once, in order, the last batch filled up with invalid rows.
 
         Raises:
-          ConfigError: `data.batch_size` cannot be shared equally by the replicas.
+          ConfigError: `data.batch_size` cannot be shared equally by the replicas, or no
+            example is left for this pipeline to own.
         """
-        batches = _batches_per_step(self.batch_size, shard)
-        num_steps = -(-self.num_examples // self.batch_size)
-        numbers = tf.data.Dataset.range(num_steps * batches)
-        whole = Stream(self.num_examples, self.batch_size, "pad", False, self.seed)
-        return whole._records(numbers, shard, shuffle=False)
+        whole = dataclasses.replace(self, last_batch="pad", shuffle=False)
+        return whole._records(shard, 0, endless=False)
 
-    def _records(
-        self, numbers: tf.data.Dataset, shard: Shard, shuffle: bool
-    ) -> tf.data.Dataset:
-        rows_per_batch = self.batch_size // shard.replicas
-        batches = shard.replicas // shard.count
-        steps = self.steps_per_epoch
+    def _records(self, shard: Shard, start: int, endless: bool) -> tf.data.Dataset:
+        size = self._num_owned(shard) if shard.own else self.num_examples
+        share = Shard() if shard.own else shard
+        batches = _batches_per_step(self.batch_size, share)
+        rows_per_batch = self.batch_size // share.replicas
+        steps = steps_per_epoch(size, self.batch_size, self.last_batch)
 
         def record(number: tf.Tensor) -> dict[str, tf.Tensor]:
             step = number // batches
-            slot = shard.index * batches + number % batches
+            slot = share.index * batches + number % batches
             rows = slot * rows_per_batch + tf.range(rows_per_batch, dtype=tf.int64)
             epoch = step // steps
             position = (step % steps) * self.batch_size + rows
             order, *seeds = _epoch_keys(self.seed, epoch)
-            index = position % self.num_examples
-            if shuffle:
-                index = permute(index, self.num_examples, order)
+            index = position % size
+            if self.shuffle:
+                index = permute(index, size, order)
+            if shard.own:
+                index = self._owned(index, shard)
             return {
                 "index": index,
                 "epoch": tf.fill([rows_per_batch], epoch),
-                "valid": position < self.num_examples,
+                "valid": position < size,
                 "seed": tf.stack([permute(index, _SEED_RANGE, k) for k in seeds], -1),
             }
 
-        return numbers.map(record)
+        stop = tf.int64.max if endless else steps * batches
+        return tf.data.Dataset.range(start * batches, stop).map(record)
+
+    def _num_owned(self, shard: Shard) -> int:
+        """How many examples are of the groups that a pipeline owns."""
+        groups = self.num_groups or self.num_examples
+        if shard.count > groups:
+            raise ConfigError(
+                f"nothing is left for some of the {shard.count} workers to learn from."
+                f" Expected at most {groups} of them, one for each speaker, or example"
+                f" where there are no speakers. Received {shard.count}; start fewer."
+            )
+        owned = len(range(shard.index, groups, shard.count))
+        return owned * (self.num_examples // groups)
+
+    def _owned(self, position: tf.Tensor, shard: Shard) -> tf.Tensor:
+        """Examples, int64 [n], at positions among those that a pipeline owns."""
+        groups = self.num_groups or self.num_examples
+        owned = len(range(shard.index, groups, shard.count))
+        group = shard.index + shard.count * (position % owned)
+        return group + groups * (position // owned)
 
 
 def steps_per_epoch(

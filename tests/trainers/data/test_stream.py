@@ -204,3 +204,29 @@ def test_single_pass_is_every_example_in_order(pipelines):
     valid = np.concatenate([batch["valid"] for batch in batches])
     assert index[valid].tolist() == list(range(10))
     assert valid.tolist() == [True] * 10 + [False] * 2
+
+
+@pytest.mark.parametrize(("groups", "count"), [(None, 3), (6, 1), (6, 4), (3, 2)])
+def test_each_group_has_one_owner(groups, count):
+    stream = Stream(12, 2, seed=4, num_groups=groups)
+    owners = {}
+    for worker in range(count):
+        shard = Shard(worker, count, own=True)
+        once = list(stream.single_pass(shard).as_numpy_iterator())
+        owned = np.concatenate([batch["index"][batch["valid"]] for batch in once])
+        batches = take(stream, 2 * len(once), shard)
+        assert all(len(batch["index"]) == 2 for batch in batches)
+        for half in (batches[: len(once)], batches[len(once) :]):
+            seen = np.concatenate([batch["index"][batch["valid"]] for batch in half])
+            assert sorted(seen) == sorted(owned)
+        for example in owned:
+            assert example not in owners
+            owners[example] = worker
+    assert sorted(owners) == list(range(12))
+    for example, worker in owners.items():
+        assert owners[example % (groups or 12)] == worker
+
+
+def test_a_worker_without_a_group_is_an_error():
+    with pytest.raises(ConfigError, match="at most 3 of them"):
+        Stream(12, 2, num_groups=3).endless(Shard(0, 4, own=True), 0)

@@ -1,10 +1,13 @@
 """What the graph of a model costs: operations, seconds, kept results."""
 
 import statistics
+import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 from typing import NamedTuple
@@ -82,8 +85,19 @@ def model_cost(model: keras.Model, rows: int, measured: bool = False) -> ItemCos
             i for i, end in enumerate(ends) if end in kept and end not in roots
         ),
         temporaries=_temporaries(traced, forward, {*kept, *ends}),
-        seconds=traced.measure() if measured else None,
+        seconds=traced.measure(threading.Barrier(1)) if measured else None,
     )
+
+
+def seconds_together(models: Sequence[keras.Model], rows: int) -> list[Seconds]:
+    """What models cost that run at the same time, as stages of a pipeline do.
+
+    On devices of one machine they share its memory, and perhaps its cores.
+    """
+    traced = [_Traced(model, rows) for model in models]
+    start = threading.Barrier(len(models))
+    with ThreadPoolExecutor(len(models)) as pool:
+        return list(pool.map(lambda each: each.measure(start), traced))
 
 
 class _Traced:
@@ -129,14 +143,18 @@ class _Traced:
         self.input_gradients = _dense(found[len(weights) :])
         return made, self.weight_gradients, self.input_gradients
 
-    def measure(self) -> Seconds:
-        """Medians of several runs, after one that warms up."""
+    def measure(self, start: threading.Barrier) -> Seconds:
+        """Medians of several runs, while others that share `start` run too."""
         arguments = tf.nest.map_structure(_random, self._arguments)
         forward = tf.function(self._run, autograph=False)
         alone, both = [], []
-        for _ in range(_RUNS + 1):
-            alone.append(_timed(forward, arguments[:3]))
-            both.append(_timed(self._both, arguments))
+        with ExitStack() as failed:
+            failed.callback(start.abort)  # The others must not wait for ever.
+            for _ in range(_RUNS + 1):
+                start.wait()
+                alone.append(_timed(forward, arguments[:3]))
+                both.append(_timed(self._both, arguments))
+            failed.pop_all()
         seconds = statistics.median(alone[1:])
         return Seconds(seconds, max(0.0, statistics.median(both[1:]) - seconds))
 

@@ -11,8 +11,7 @@ import keras
 
 from trainers.strategies.config import PipelineConfig
 from trainers.strategies.pipeline.costs import item_costs
-from trainers.strategies.pipeline.graph_costs import ItemCost
-from trainers.strategies.pipeline.graph_costs import model_cost
+from trainers.strategies.pipeline.graph_costs import seconds_together
 from trainers.strategies.pipeline.memory import Footprint
 from trainers.strategies.pipeline.memory import Holding
 from trainers.strategies.pipeline.memory import holdings
@@ -176,8 +175,9 @@ def make_plan(
     )
     times = _operations(footprint, partitioning)
     if measured:
-        parts = sequence.cut(partitioning.sizes)
-        times = _seconds([model_cost(part.model, rows, True) for part in parts])
+        models = [part.model for part in sequence.cut(partitioning.sizes)]
+        here = not config.remote and config.devices in ("auto", "cpu")
+        times = _seconds(models, rows, config.stages if here else 1)
     stages = _stages(footprint, partitioning, schedule, times)
     byte = 0 if config.partition.costs == "memory" else config.partition.byte_cost
     crossing = [stage.sends for stage in stages]
@@ -205,11 +205,12 @@ def _operations(footprint: Footprint, partitioning: Partitioning) -> _Times:
     return [(forward, 2 * forward) for forward in flops]
 
 
-def _seconds(costs: Sequence[ItemCost]) -> _Times:
+def _seconds(models: Sequence[keras.Model], rows: int, num_together: int) -> _Times:
+    """Measured on this machine, as many at a time as it has stages that work."""
     return [
-        (Fraction(cost.seconds.forward), Fraction(cost.seconds.backward))
-        for cost in costs
-        if cost.seconds is not None
+        (Fraction(found.forward), Fraction(found.backward))
+        for first in range(0, len(models), num_together)
+        for found in seconds_together(models[first : first + num_together], rows)
     ]
 
 

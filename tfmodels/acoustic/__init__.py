@@ -1,0 +1,1 @@
+"""Acoustic models: scores of hidden Markov model states for frames of speech."""

@@ -1,0 +1,1 @@
+"""From sound to the frames that models listen to."""

@@ -1,0 +1,1 @@
+"""Weighted automata over frames: sums, maxima and expectations over their paths."""

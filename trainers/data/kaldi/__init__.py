@@ -1,0 +1,1 @@
+"""The text forms of Kaldi and OpenFst, read and written."""

@@ -1,0 +1,1 @@
+"""Spoken utterances, generated and recorded, as batches for one replica each."""

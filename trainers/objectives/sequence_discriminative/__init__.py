@@ -1,0 +1,1 @@
+"""Sequence-discriminative objectives: what was said against what could have been."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import AbstractContextManager
 from typing import Any
 
 import tensorflow as tf
@@ -62,6 +63,18 @@ def _split_cpu(count: int, key: str) -> None:
             " because TensorFlow already runs in this process. Start the training in a"
             " fresh process."
         ) from None
+
+
+def own_cores(device: str) -> AbstractContextManager[None]:
+    """Context in which functions called on a device take its own cores only.
+
+    A CPU device stands for its share of the cores: operations run one at a time there.
+    TensorFlow would take those of its neighbours too, and hold more results at a time.
+    """
+    alone = tf.DeviceSpec.from_string(device).device_type == "CPU"
+    return tf.experimental.function_executor_type(
+        "SINGLE_THREADED_EXECUTOR" if alone else ""
+    )
 
 
 def read_cluster(key: str) -> tuple[dict[str, Any], dict[str, Any]]:

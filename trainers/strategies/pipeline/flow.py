@@ -1,11 +1,11 @@
 """One mini-batch through all stages: the tasks of a schedule, in its order."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import tensorflow as tf
 
+from trainers.devices import own_cores
 from trainers.interfaces import Batch
 from trainers.strategies.pipeline.layout import Layout
 from trainers.strategies.pipeline.part import PartRun
@@ -92,7 +92,7 @@ class Flow:
             "B": self._backward,
             "W": self._weights,
         }
-        with tf.control_dependencies([begun]), _executor(begun.device):
+        with tf.control_dependencies([begun]), own_cores(begun.device):
             made = do[task.kind](task, replica, arguments)
         # What waits for a call waits for its side effects; for its results, only this.
         return begun, _now([begun, *map(tf.identity, made)])
@@ -178,18 +178,6 @@ class Flow:
                 task.micro_batch
             )
         ]
-
-
-def _executor(device: str) -> AbstractContextManager[None]:
-    """How functions called inside run their operations.
-
-    A CPU device stands for its share of the cores. TensorFlow would take those of its
-    neighbours too, and hold more results at a time.
-    """
-    alone = tf.DeviceSpec.from_string(device).device_type == "CPU"
-    return tf.experimental.function_executor_type(
-        "SINGLE_THREADED_EXECUTOR" if alone else ""
-    )
 
 
 def _now(after: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -20,12 +20,13 @@ from tensorflow.python.profiler.internal import flops_registry  # noqa: F401
 from tensorflow.python.util import deprecation
 
 from tfmodels.errors import ConfigError
+from trainers.devices import own_cores
 from trainers.strategies.pipeline.liveness import VIEWS
 from trainers.strategies.pipeline.liveness import peak_bytes
 from trainers.strategies.pipeline.liveness import root
 from trainers.strategies.pipeline.liveness import size
 
-_RUNS = 5
+_RUNS = 9
 _FREE = (*VIEWS, "Placeholder", "Const", "NoOp")
 _NORMALIZATIONS = ("FusedBatchNormV3", "LRN")
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
@@ -148,7 +149,7 @@ class _Traced:
         arguments = tf.nest.map_structure(_random, self._arguments)
         forward = tf.function(self._run, autograph=False)
         alone, both = [], []
-        with ExitStack() as failed:
+        with ExitStack() as failed, own_cores(tf.nest.flatten(arguments)[0].device):
             failed.callback(start.abort)  # The others must not wait for ever.
             for _ in range(_RUNS + 1):
                 start.wait()

@@ -116,7 +116,10 @@ class Plan:
 
     @property
     def one_device(self) -> Duration:
-        """Time of the same micro-batches on one device that recomputes nothing."""
+        """Time of the same micro-batches on one device that recomputes nothing.
+
+        Measured seconds are those of stages that work beside the others.
+        """
         return self.schedule.num_micro_batches * sum(
             stage.forward + stage.backward for stage in self.stages
         )

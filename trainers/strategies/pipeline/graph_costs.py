@@ -26,7 +26,8 @@ from trainers.strategies.pipeline.liveness import peak_bytes
 from trainers.strategies.pipeline.liveness import root
 from trainers.strategies.pipeline.liveness import size
 
-_RUNS = 9
+_RUNS = 7
+_REPEATED = 4
 _FREE = (*VIEWS, "Placeholder", "Const", "NoOp")
 _NORMALIZATIONS = ("FusedBatchNormV3", "LRN")
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
@@ -147,14 +148,15 @@ class _Traced:
     def measure(self, start: threading.Barrier) -> Seconds:
         """Medians of several runs, while others that share `start` run too."""
         arguments = tf.nest.map_structure(_random, self._arguments)
-        forward = tf.function(self._run, autograph=False)
+        forward = _repeated(tf.function(self._run, autograph=False))
+        backward = _repeated(self._both)
         alone, both = [], []
         with ExitStack() as failed, own_cores(tf.nest.flatten(arguments)[0].device):
             failed.callback(start.abort)  # The others must not wait for ever.
             for _ in range(_RUNS + 1):
                 start.wait()
                 alone.append(_timed(forward, arguments[:3]))
-                both.append(_timed(self._both, arguments))
+                both.append(_timed(backward, arguments))
             failed.pop_all()
         seconds = statistics.median(alone[1:])
         return Seconds(seconds, max(0.0, statistics.median(both[1:]) - seconds))
@@ -164,12 +166,28 @@ def _dense(gradients: Sequence[Any]) -> list[tf.Tensor]:
     return [tf.convert_to_tensor(each) for each in gradients if each is not None]
 
 
+def _repeated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Calls a function some times, one after the other, without Python between."""
+
+    @tf.function(autograph=False)
+    def run(*arguments: Any) -> list[tf.Tensor]:
+        made: list[tf.Tensor] = []
+        for _ in range(_REPEATED):
+            with tf.control_dependencies(made):
+                results = tf.nest.flatten(function(*arguments))
+            # Waiting for a call that is put in place would be waiting for nothing.
+            made = [tf.identity(result) for result in results]
+        return made
+
+    return run
+
+
 def _timed(function: Callable[..., Any], arguments: Any) -> float:
     start = time.perf_counter()
     function(*arguments)
     if tf.config.list_logical_devices("GPU"):
         tf.test.experimental.sync_devices()  # Of others at the same time, too.
-    return time.perf_counter() - start
+    return (time.perf_counter() - start) / _REPEATED
 
 
 def _random(spec: tf.TensorSpec) -> tf.Tensor:

@@ -7,9 +7,10 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfmodels.lattices.lexicon import Lexicon
+from tfmodels.lattices.tying import Tying
 from trainers.data.config import UtteranceData
 from trainers.data.utterances.digits import SpokenDigitsSource
-from trainers.data.utterances.lexicon import Lexicon
 from trainers.data.utterances.word_loop import WordLoopSource
 
 
@@ -19,6 +20,8 @@ class UtteranceSource(Protocol):
     lexicon: Lexicon
     bigram: np.ndarray
     """float32 [1 + V, V]: how likely word j + 1 is after word i; first, for i = 0."""
+    tying: Tying | None
+    """What numbers the pdfs of alignments; None where alignments are not known."""
     feature_dim: int
     """Numbers that describe a frame, D."""
     max_words: int
@@ -38,6 +41,16 @@ class UtteranceSource(Protocol):
           frames; ``alignment`` int32 [b, T], the pdf that each frame is of, -1 after
           the end and where it is not known; ``words`` int32 [b, W], 0 after the last;
           ``speaker`` int32 [b]. T is the configured `max_frames`.
+        """
+
+    def open(self, name: str) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads what a user names: a recording's file, or what else there is.
+
+        Returns:
+          Features, float32 [1, T, D], and their number of frames, int32 [1].
+
+        Raises:
+          DataError: there is no such thing.
         """
 
 

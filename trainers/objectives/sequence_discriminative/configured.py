@@ -154,6 +154,7 @@ class ConfiguredCriterion:
             tf.where(possible[:, None, None], risk.derivative, 0),
             possible,
             risk.is_dropped,
+            tf.where(possible, risk.accuracy, 0),
         )
 
     def _boost(self, reference: tf.Tensor) -> Labelled:

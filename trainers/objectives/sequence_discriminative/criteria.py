@@ -48,6 +48,9 @@ class Criterion(NamedTuple):
     """bool [B], whether numerator and denominator have paths for the utterance."""
     is_dropped: tf.Tensor
     """bool [B, T], frames whose derivative was set to zero."""
+    accuracy: tf.Tensor
+    """floating-point [B], frames in which a competing path is expected to be right. For
+    MMI the right states are those of the numerator, in proportion to their weight."""
 
 
 class Sums(NamedTuple):
@@ -87,6 +90,7 @@ def mmi(
         numerator.gamma - competitors.gamma,
         is_possible(numerator.log_z) & is_possible(competitors.log_z),
         dropped,
+        tf.reduce_sum(shared, axis=-1),
     )
 
 
@@ -107,7 +111,8 @@ def minimum_bayes_risk(
     accuracy = accuracy._replace(values=tf.cast(accuracy.values, scores.dtype))
     result = expectation(scores, lengths, denominator.arcs, accuracy, denominator.mask)
     none = tf.zeros(tf.shape(scores)[:2], tf.bool)
-    return _criterion(result.value, result.derivative, is_possible(result.log_z), none)
+    possible = is_possible(result.log_z)
+    return _criterion(result.value, result.derivative, possible, none, result.value)
 
 
 def numerator_sums(
@@ -193,6 +198,7 @@ def _criterion(
     derivative: tf.Tensor,
     possible: tf.Tensor,
     dropped: tf.Tensor,
+    accuracy: tf.Tensor,
 ) -> Criterion:
     """Zero where there is no path, and in frames that are dropped."""
     kept = possible[:, None] & ~dropped
@@ -201,4 +207,5 @@ def _criterion(
         tf.stop_gradient(tf.where(kept[..., None], derivative, 0)),
         possible,
         dropped & possible[:, None],
+        tf.stop_gradient(tf.where(possible, accuracy, 0)),
     )

@@ -24,6 +24,9 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
     "strategy": {
         "data_parallel": "trainers.strategies.data_parallel.strategy:DataParallel",
         "pipeline": "trainers.strategies.pipeline.strategy:Pipeline",
+        "parameter_server": (
+            "trainers.strategies.parameter_server.strategy:ParameterServer"
+        ),
     },
 }
 

@@ -35,8 +35,8 @@ from trainers.optimizers.config import AnyAverage
 from trainers.optimizers.config import AnyOptimizer
 from trainers.optimizers.config import NoAverage
 from trainers.patterns import Pattern
+from trainers.strategies.config import AnyStrategy
 from trainers.strategies.config import DataParallelConfig
-from trainers.strategies.config import PipelineConfig
 from trainers.tasks.config import AcousticModelingConfig
 from trainers.tasks.config import ImageClassificationConfig
 from trainers.tasks.config import LanguageModelingConfig
@@ -47,14 +47,12 @@ if TYPE_CHECKING:
         AcousticModelingConfig | ImageClassificationConfig | LanguageModelingConfig
     )
     AnyObjective = CrossEntropyConfig | SequenceDiscriminativeConfig
-    AnyStrategy = DataParallelConfig | PipelineConfig
 else:
     AnyModel = tagged_union(entry.config for entry in MODELS.values())
     AnyTask = tagged_union(
         [AcousticModelingConfig, ImageClassificationConfig, LanguageModelingConfig]
     )
     AnyObjective = tagged_union([CrossEntropyConfig, SequenceDiscriminativeConfig])
-    AnyStrategy = tagged_union([DataParallelConfig, PipelineConfig])
 
 AnyData = Annotated[
     DigitsData

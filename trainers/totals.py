@@ -1,6 +1,29 @@
 """Sums of ratios on the host: adding totals, and turning them into figures."""
 
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
 from trainers.interfaces import Totals
+
+
+def sum_totals(step: Callable[[Any], Totals], batches: Iterable[Any]) -> Totals:
+    """Adds what a step returns for each batch, in float64.
+
+    Args:
+      step: returns ratios of tensors of any shapes, the same for every batch.
+      batches: its arguments.
+    """
+    totals: Totals = {}
+    for batch in batches:
+        counted = {
+            name: (np.asarray(pair[0], np.float64), np.asarray(pair[1], np.float64))
+            for name, pair in step(batch).items()
+        }
+        totals = add_totals(totals, counted)
+    return totals
 
 
 def add_totals(left: Totals, right: Totals) -> Totals:

@@ -1,5 +1,6 @@
 """The worker processes of a cluster: whether they answer, and what if they do not."""
 
+import importlib
 import os
 import sys
 import threading
@@ -68,6 +69,10 @@ def serve() -> None:
     """
     cluster, task = read_cluster("tfmodels launch worker")
     job, index = task["type"], task["index"]
+    # Steps of others run here: their operations must be known to this process.
+    importlib.import_module("tensorflow_text")
+    # Or a peer that has ended is waited for, not reported.
+    os.environ.setdefault("GRPC_FAIL_FAST", "use_caller")
     try:
         server = tf.distribute.Server(
             tf.train.ClusterSpec(cluster), job_name=job, task_index=index
@@ -81,41 +86,62 @@ def serve() -> None:
 
 
 @contextmanager
-def watching(addresses: Sequence[str]) -> Iterator[None]:
-    """Context in which all worker processes answer; before, waits until they do.
+def watching(needed: Sequence[str], any_of: Sequence[str] = ()) -> Iterator[None]:
+    """Context in which the other processes answer; before, waits until all of them do.
 
     One that falls silent inside ends this process with a message: TensorFlow waits for
     it without end, in C++, where no exception reaches. It raises errors itself only if
     the system of the worker is there to say that the worker is not.
 
     Args:
-      addresses: host:port of each.
+      needed: host:port of each without which nothing goes on.
+      any_of: host:port of those of whom one suffices.
 
     Raises:
       ProcessLost: one has not answered once.
     """
     with ExitStack() as stack:
-        workers = Workers(addresses, stack)
-        if silent := workers.silent(_START):
-            raise ProcessLost(
-                "Worker processes do not answer. Expected `tfmodels launch worker` to"
-                " run at every address of TF_CONFIG; received nothing in"
-                f" {_START:.0f} s from {', '.join(silent)}. Start them first, or"
-                " see why they ended, then run the same command again."
-            )
+        workers = Workers([*needed, *any_of], stack)
+        await_all(workers)
         over = threading.Event()
-        thread = threading.Thread(target=_watch, args=(workers, over), daemon=True)
+        groups = [*((address,) for address in needed), tuple(any_of)]
+        thread = threading.Thread(
+            target=_watch, args=(workers, groups, over), daemon=True
+        )
         thread.start()
         stack.callback(thread.join)
         stack.callback(over.set)
         yield
 
 
-def _watch(workers: Workers, over: threading.Event) -> None:
+def await_all(workers: Workers) -> None:
+    """Waits until all processes answer.
+
+    Raises:
+      ProcessLost: one does not.
+    """
+    if silent := workers.silent(_START):
+        raise ProcessLost(
+            "Worker processes do not answer. Expected `tfmodels launch worker` to"
+            " run at every address of TF_CONFIG; received nothing in"
+            f" {_START:.0f} s from {', '.join(silent)}. Start them first, or"
+            " see why they ended, then run the same command again."
+        )
+
+
+def _watch(
+    workers: Workers, groups: Sequence[tuple[str, ...]], over: threading.Event
+) -> None:
+    """Ends this process when all of a group have been silent for too long."""
     missed: dict[str, int] = {}
     while not over.wait(_PAUSE):
         missed = {each: missed.get(each, 0) + 1 for each in workers.silent(_ANSWER)}
-        lost = [address for address, times in missed.items() if times == _MISSES]
+        lost = [
+            address
+            for group in groups
+            if group and all(missed.get(each, 0) >= _MISSES for each in group)
+            for address in group
+        ]
         if lost and not over.is_set():
             error = process_lost(f"no answer from {', '.join(lost)}")
             print(error, file=sys.stderr, flush=True)

@@ -57,6 +57,28 @@ def test_orders_for_data_parallel_processes(tfmodels: Command) -> None:
         assert words == ["tfmodels", "train", "googlenet/tiny", *RUN, *change]
 
 
+def test_orders_for_parameter_servers(tfmodels: Command) -> None:
+    change = ("--set", "strategy={kind: parameter_server, servers: 2}")
+    command = ("launch", "manifest", "googlenet/tiny", *RUN, *change)
+    code, out, _ = tfmodels(*command, "--hosts", "a:1,b:2,c:3,d:4,e:5")
+    assert code == 0
+    cluster = {"chief": ["a:1"], "worker": ["b:2", "c:3"], "ps": ["d:4", "e:5"]}
+    (chief, words), *others = orders(out)
+    assert chief == {"cluster": cluster, "task": {"type": "chief", "index": 0}}
+    runtime = ("--set", "strategy.runtime=coordinator")
+    assert words == ["tfmodels", "train", "googlenet/tiny", *RUN, *change, *runtime]
+    assert [c["task"]["type"] for c, _ in others] == ["worker"] * 2 + ["ps"] * 2
+    assert all(words == ["tfmodels", "launch", "worker"] for _, words in others)
+
+
+def test_servers_for_a_strategy_without(tfmodels: Command) -> None:
+    command = ("launch", "local", "googlenet/tiny", *RUN)
+    code, _, err = tfmodels(*command, "--parameter-servers", "2")
+    assert code == 2
+    assert "--parameter-servers" in err
+    assert "parameter_server" in err
+
+
 @pytest.mark.parametrize("hosts", ["a", "a:1,", "a:1,b:x", "a:1", "a:1,a:1", "a:99999"])
 def test_wrong_hosts(hosts: str, tfmodels: Command) -> None:
     command = ("launch", "manifest", "gpipe/tiny", *RUN, *REMOTE, "--hosts", hosts)

@@ -252,7 +252,7 @@ def test_schema_describes_every_section():
     undescribed = [name for name, field in run.items() if "description" not in field]
     assert not undescribed
     kinds = document["properties"]["optimizer"]["discriminator"]["mapping"]
-    assert set(kinds) == {"sgd", "rmsprop", "adam"}
+    assert set(kinds) == {"sgd", "rmsprop", "adam", "adagrad"}
     json.dumps(document)
 
 

@@ -12,9 +12,11 @@ from tools.config import Overrides
 from tools.launch.local import free_ports
 from tools.launch.local import run
 from tools.launch.members import members
+from tools.launch.members import needed_overrides
 from tools.launch.members import roles
 from tools.quiet import load_tensorflow
 from trainers.configuration import load_experiment
+from trainers.strategies.config import AnyStrategy
 
 app = typer.Typer(
     help="Train with several processes, on this machine or on several.",
@@ -35,13 +37,17 @@ def local(
         int | None,
         typer.Option(min=1, help="Worker processes; as many as needed by default."),
     ] = None,
+    parameter_servers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that hold the parameters, likewise."),
+    ] = None,
 ) -> None:
     """Train with all processes on this machine; stops all of them at the end."""
-    strategy = load_experiment(config, overrides or []).strategy
-    jobs = roles(strategy, workers)
+    strategy, changes = _strategy(config, overrides)
+    jobs = roles(strategy, workers, parameter_servers)
     ports = free_ports(sum(role.count for role in jobs))
     cluster = members(jobs, [f"127.0.0.1:{port}" for port in ports])
-    raise typer.Exit(run(cluster, _train(config, workdir, overrides)))
+    raise typer.Exit(run(cluster, _train(config, workdir, changes)))
 
 
 @app.command()
@@ -73,7 +79,7 @@ def manifest(
             f"--hosts: not an address: {', '.join(map(repr, wrong))}. Expected"
             " host:port with commas between, such as a:2222,b:2222."
         )
-    strategy = load_experiment(config, overrides or []).strategy
+    strategy, changes = _strategy(config, overrides)
     single = sum(role.count for role in roles(strategy, 1)) - 1
     if len(addresses) <= single or len(set(addresses)) < len(addresses):
         raise ConfigError(
@@ -83,7 +89,7 @@ def manifest(
     for member in members(roles(strategy, len(addresses) - single), addresses):
         words = ["launch", "worker"]
         if member.role.trains:
-            words = _train(config, workdir, overrides)
+            words = _train(config, workdir, changes)
         typer.echo(f"# {member.name}, on {member.address.rpartition(':')[0]}")
         typer.echo(f"TF_CONFIG={shlex.quote(member.tf_config)} tfmodels", nl=False)
         typer.echo(f" {shlex.join(words)}")
@@ -94,6 +100,15 @@ def _is_address(text: str) -> bool:
     return bool(host) and port.isdigit() and 0 < int(port) < 65536
 
 
-def _train(config: str, workdir: Path, overrides: list[str] | None) -> list[str]:
-    changes = [word for change in overrides or [] for word in ("--set", change)]
-    return ["train", config, "--workdir", str(workdir), *changes]
+def _strategy(
+    config: str, overrides: list[str] | None
+) -> tuple[AnyStrategy, list[str]]:
+    """An experiment's strategy, and all changes that its processes are told."""
+    changes = list(overrides or [])
+    changes += needed_overrides(load_experiment(config, changes).strategy)
+    return load_experiment(config, changes).strategy, changes
+
+
+def _train(config: str, workdir: Path, changes: list[str]) -> list[str]:
+    words = [word for change in changes for word in ("--set", change)]
+    return ["train", config, "--workdir", str(workdir), *words]

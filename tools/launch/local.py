@@ -49,31 +49,25 @@ def run(cluster: Sequence[Member], train: Sequence[str]) -> int:
     try:
         for member in cluster:
             # What the first one prints, progress included, is for the terminal.
-            alike = sum(other.role == member.role for other in cluster)
-            started.append(_start(member, train, alike, output=not started))
-        for member, process in zip(cluster, started, strict=True):
-            if process.stdout:
-                _forward(member.name, process.stdout)
+            started.append(_start(member, train, output=not started))
         trainers = [p for m, p in zip(cluster, started, strict=True) if m.role.trains]
         with _passing_on_signals(trainers):
-            code = _wait(cluster, started)
+            code = _wait(cluster, started, train)
             _wait_for(trainers)
     finally:
         _stop(started)
     return code if code >= 0 else 128 - code
 
 
-def _start(
-    member: Member, train: Sequence[str], alike: int, output: bool
-) -> subprocess.Popen[str]:
+def _start(member: Member, train: Sequence[str], output: bool) -> subprocess.Popen[str]:
     arguments = train if member.role.trains else ("launch", "worker")
     # Or each would use all cores, and two devices would be no faster than one.
-    threads = max(1, (os.cpu_count() or 1) // alike)
+    threads = max(1, (os.cpu_count() or 1) // member.role.count)
     environment = {
         "TF_CONFIG": member.tf_config,
         "TF_NUM_INTRAOP_THREADS": str(threads),
     }
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "tools.cli", *arguments],
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
@@ -85,6 +79,9 @@ def _start(
         start_new_session=True,
         preexec_fn=_ends_with_this_process(),
     )
+    if process.stdout:
+        _forward(member.name, process.stdout)
+    return process
 
 
 def _ends_with_this_process() -> Callable[[], None] | None:
@@ -126,15 +123,30 @@ def _passing_on_signals(processes: Sequence[subprocess.Popen[str]]) -> Iterator[
             signal.signal(number, handler)
 
 
-def _wait(cluster: Sequence[Member], started: Sequence[subprocess.Popen[str]]) -> int:
-    """Waits for the first process to end, not for long once another one has."""
-    first, *others = started
+def _wait(
+    cluster: Sequence[Member],
+    started: list[subprocess.Popen[str]],
+    train: Sequence[str],
+) -> int:
+    """Waits for the first process to end, not for long once another one has.
+
+    Those that may be are started again instead, in their places in `started`.
+    """
+    first = started[0]
+    revived = [0] * len(cluster)
     deadline = float("inf")
     while first.poll() is None:
-        for member, process in zip(cluster[1:], others, strict=True):
-            if deadline == float("inf") and process.poll() is not None:
-                code = process.returncode
-                print(f"{member.name} ended, code {code}", file=sys.stderr, flush=True)
+        for i, member in enumerate(cluster[1:], 1):
+            code = started[i].poll()
+            if code is None or deadline < float("inf"):
+                continue
+            again = revived[i] < member.role.revived
+            end = "; starting it again" if again else ""
+            print(f"{member.name} ended, code {code}{end}", file=sys.stderr, flush=True)
+            if again:
+                revived[i] += 1
+                started[i] = _start(member, train, output=False)
+            else:
                 deadline = time.monotonic() + _PATIENCE
         if time.monotonic() > deadline:
             first.kill()

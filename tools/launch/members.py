@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfmodels.errors import ConfigError
-from trainers.experiment import AnyStrategy
+from trainers.strategies.config import AnyStrategy
 from trainers.strategies.config import DataParallelConfig
+from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.config import PipelineConfig
+
+# Often enough for accidents, not for ever: a process may end for a reason that stays.
+_REVIVED = 3
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,8 @@ class Role:
     count: int
     trains: bool
     """Runs `tfmodels train`; otherwise waits for work, as `tfmodels launch worker`."""
+    revived: int = 0
+    """How often each is started again when it ends before the run does."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +43,30 @@ class Member:
         return f"{task['type']} {task['index']}"
 
 
-def roles(strategy: AnyStrategy, num_workers: int | None) -> tuple[Role, ...]:
+def roles(
+    strategy: AnyStrategy, num_workers: int | None, num_servers: int | None = None
+) -> tuple[Role, ...]:
     """The jobs that a strategy needs; the one that ends the run first.
 
     Args:
       strategy: of an experiment.
       num_workers: processes of the job "worker"; as many as it needs when absent.
+      num_servers: processes of the job "ps"; as many as it needs when absent.
 
     Raises:
-      ConfigError: the strategy needs one process only.
+      ConfigError: the strategy needs one process only, or no servers.
     """
+    if isinstance(strategy, ParameterServerConfig):
+        return (
+            Role("chief", 1, trains=True),
+            Role("worker", num_workers or strategy.replicas or 2, False, _REVIVED),
+            Role("ps", num_servers or strategy.servers or 1, False, _REVIVED),
+        )
+    if num_servers:
+        raise ConfigError(
+            "--parameter-servers: this strategy has none. Expected strategy.kind:"
+            f" parameter_server. Received {strategy.kind}."
+        )
     if isinstance(strategy, PipelineConfig) and strategy.remote:
         needed = strategy.stages * strategy.replicas
         workers = Role("worker", num_workers or needed, trains=False)
@@ -59,6 +79,13 @@ def roles(strategy: AnyStrategy, num_workers: int | None) -> tuple[Role, ...]:
         " --set strategy.multi_worker=true for data_parallel. Received"
         f" {strategy.kind} without it."
     )
+
+
+def needed_overrides(strategy: AnyStrategy) -> tuple[str, ...]:
+    """What those that train must be told because there are several processes."""
+    if isinstance(strategy, ParameterServerConfig):
+        return ("strategy.runtime=coordinator",)
+    return ()
 
 
 def members(jobs: Sequence[Role], addresses: Sequence[str]) -> list[Member]:

@@ -102,8 +102,20 @@ class Adam(Optimizer):
     weight_decay: float | None = pydantic.Field(default=None, ge=0)
 
 
+class Adagrad(Optimizer):
+    """Adagrad (Duchi et al., 2011): every weight has its own falling learning rate.
+
+    What asynchronous replicas were trained with (Dean et al., NIPS 2012, section 4.1).
+    """
+
+    kind: Literal["adagrad"] = "adagrad"
+    initial_accumulator: float = pydantic.Field(default=0.1, ge=0)
+    """Start of every sum of squares; as if there had been gradients before."""
+    epsilon: float = pydantic.Field(default=1e-7, ge=0)
+
+
 AnyOptimizer = Annotated[
-    MomentumSGD | RMSProp | Adam, pydantic.Field(discriminator="kind")
+    MomentumSGD | RMSProp | Adam | Adagrad, pydantic.Field(discriminator="kind")
 ]
 
 

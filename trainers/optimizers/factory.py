@@ -2,6 +2,7 @@
 
 import keras
 
+from trainers.optimizers.config import Adagrad
 from trainers.optimizers.config import Adam
 from trainers.optimizers.config import AnyOptimizer
 from trainers.optimizers.config import MomentumSGD
@@ -48,6 +49,13 @@ def build_optimizer(
             beta_2=config.beta_2,
             epsilon=config.epsilon,
             weight_decay=config.weight_decay,
+            name="optimizer",
+        )
+    if isinstance(config, Adagrad):
+        return keras.optimizers.Adagrad(
+            schedule,
+            initial_accumulator_value=config.initial_accumulator,
+            epsilon=config.epsilon,
             name="optimizer",
         )
     return _RMSPROP[config.semantics](

@@ -1,5 +1,6 @@
 """Configuration of strategies that have no folder of their own."""
 
+from typing import Annotated
 from typing import Literal
 from typing import Self
 
@@ -98,3 +99,57 @@ class PipelineConfig(Config):
                 " rematerialize: never."
             )
         return self
+
+
+class ParameterServerConfig(Config):
+    """Replicas that fetch parameters from servers, work, and push, none waiting."""
+
+    kind: Literal["parameter_server"] = "parameter_server"
+    runtime: Literal["simulated", "coordinator"] = "simulated"
+    """simulated: replicas take turns on a virtual clock, in this process and with the
+    same bits every time. coordinator: they are the processes that TF_CONFIG names."""
+    devices: Literal["auto", "cpu", "gpu"] = "auto"
+    """What a replica computes on; auto: a GPU where it has one."""
+    replicas: int | None = pydantic.Field(default=None, ge=1)
+    """Replicas; 2, or as many as TF_CONFIG names workers, when absent."""
+    servers: int | None = pydantic.Field(default=None, ge=1)
+    """Shards of the parameters; 1, or as many as TF_CONFIG names, when absent."""
+    local_steps: int = pydantic.Field(default=1, ge=1)
+    """Batches of a replica between fetching and pushing, after each of which it changes
+    its own parameters; it pushes their difference over the learning rate."""
+    staleness: Literal["none", "inverse"] = "none"
+    """inverse: the learning rate of a push is divided by 1 + its staleness, the pushes
+    of others since its parameters were fetched."""
+    max_staleness: int | None = pydantic.Field(default=None, ge=0)
+    """Largest staleness: a replica that could cause more waits. No bound when absent;
+    no push is ever dropped."""
+    warmup_steps: int = pydantic.Field(default=0, ge=0)
+    """Steps at the start of a stage that replicas take one at a time."""
+    service: Literal["constant", "exponential", "proportional"] = "constant"
+    """Virtual time of a step, for `simulated`: 1; random with the mean 1; or the weight
+    of its batch (examples, tokens, frames)."""
+    synchronous: bool = False
+    """All replicas start together and push the mean of their gradients, weighted, as
+    one step; for `simulated`."""
+    max_restarts: int = pydantic.Field(default=5, ge=0)
+    """How often steps that are lost with a server are tried again, for `coordinator`.
+    """
+
+    @pydantic.model_validator(mode="after")
+    def _only_in_simulation(self) -> Self:
+        simulated = {"service": "constant", "synchronous": False}
+        for key, default in simulated.items():
+            value = getattr(self, key)
+            if self.runtime != "simulated" and value != default:
+                raise ValueError(
+                    f"{key} is decided by the processes themselves. Expected it only"
+                    f" with runtime: simulated. Received {key}: {value} with runtime:"
+                    f" {self.runtime}."
+                )
+        return self
+
+
+AnyStrategy = Annotated[
+    DataParallelConfig | PipelineConfig | ParameterServerConfig,
+    pydantic.Field(discriminator="kind"),
+]

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tfmodels.errors import ConfigError
@@ -19,7 +18,7 @@ from trainers.optimizers.averages import build_average
 from trainers.strategies.config import DataParallelConfig
 from trainers.strategies.data_parallel.devices import make_distribution
 from trainers.strategies.data_parallel.trainable import DataParallelTrainable
-from trainers.totals import add_totals
+from trainers.totals import sum_totals
 
 # Below this many examples, one replica's batch statistics are too noisy to stand alone.
 _SMALL_BATCH = 32
@@ -139,13 +138,7 @@ class DataParallel:
             return tf.nest.map_structure(self._first, result)
 
         def evaluate(split: str) -> Totals:
-            totals: Totals = {}
-            for batch in self._batches(stage.task, split):
-                counted = tf.nest.map_structure(
-                    lambda value: np.asarray(value, np.float64), step(batch)
-                )
-                totals = add_totals(totals, counted)
-            return totals
+            return sum_totals(step, self._batches(stage.task, split))
 
         return evaluate
 

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from functools import reduce
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfmodels.errors import ConfigError
@@ -38,6 +37,7 @@ from trainers.strategies.pipeline.segments import segments
 from trainers.strategies.pipeline.sequence import LayerSequence
 from trainers.strategies.pipeline.trainable import PipelineTrainable
 from trainers.totals import add_totals
+from trainers.totals import sum_totals
 
 
 class Pipeline:
@@ -139,13 +139,7 @@ class Pipeline:
             return reduce(add_totals, (part for run in runs[-1] for part in run.totals))
 
         def evaluate(split: str) -> Totals:
-            totals: Totals = {}
-            for batch in stage.task.dataset(split):
-                counted = tf.nest.map_structure(
-                    lambda value: np.asarray(value, np.float64), step(batch)
-                )
-                totals = add_totals(totals, counted)
-            return totals
+            return sum_totals(step, stage.task.dataset(split))
 
         return evaluate
 

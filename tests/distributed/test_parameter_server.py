@@ -1,0 +1,180 @@
+"""Asynchronous replicas as processes: exact counts, and what happens when some end."""
+
+import json
+import math
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+import trainers
+from tests.cluster import Machine
+from tests.cluster import Process
+from tests.cluster import is_gone
+from tests.cluster import wait_until
+from tests.distributed.jobs import history
+from tests.distributed.jobs import last_step
+from tests.distributed.jobs import saved_steps
+from tests.distributed.jobs import wait_for_step
+from tests.trainers.small import last_state
+from tools.launch.local import free_ports
+from tools.launch.members import members
+from tools.launch.members import roles
+from trainers.strategies.config import ParameterServerConfig
+
+pytestmark = pytest.mark.multiprocess
+
+STEPS = 300
+CHIEF, WORKERS, SERVERS = 0, (1, 2), (3, 4)
+"""Places of the processes among the launcher's children."""
+CONFIG = f"""
+task: {{kind: language_modeling}}
+model:
+  kind: transformer
+  vocabulary_size: 10
+  max_length: 13
+  num_layers: 1
+  model_dim: 8
+  num_heads: 2
+  feed_forward_dim: 16
+  dropout_rate: 0.1
+data: {{kind: sorting, symbols: 8, length: 6, batch_size: 8, train_examples: 2000,
+  test_examples: 16}}
+objective: {{kind: cross_entropy}}
+optimizer:
+  kind: adagrad
+  learning_rate: {{kind: constant, initial: 0.1}}
+  clip_global_norm: 5.0
+strategy: {{kind: parameter_server}}
+run:
+  steps: {STEPS}
+  steps_per_loop: 20
+  log_every: 20
+  checkpoint_every: 20
+  average: {{kind: exponential, decay: 0.9}}
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two workers and two servers."""
+    path = tmp_path_factory.mktemp("config") / "job.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def start(machine: Machine, config: Path, run: Path) -> Process:
+    """Starts a run on this machine."""
+    options = ("--workers", "2", "--parameter-servers", "2")
+    return machine.start("launch", "local", config, "--workdir", run, *options)
+
+
+def launched(machine: Machine, config: Path, run: Path) -> Process:
+    """Starts a run on this machine and waits until it is under way."""
+    launcher = start(machine, config, run)
+    wait_for_step(run, 40, launcher)
+    assert last_step(run) < STEPS
+    return launcher
+
+
+def pushes(run: Path) -> int:
+    """Pushes that the newest checkpoint holds."""
+    return int(last_state(run)["optimizer/iteration"])
+
+
+def metrics(run: Path) -> dict[str, float]:
+    """The final figures."""
+    found: dict[str, float] = json.loads((run / "metrics.json").read_text())
+    return found
+
+
+def test_every_push_counts(machine: Machine, config: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    launcher = launched(machine, config, run)
+    children = launcher.children
+    assert launcher.wait() == 0, launcher
+    wait_until(lambda: all(map(is_gone, children)))
+    assert pushes(run) == STEPS
+    assert metrics(run)["test/loss"] < math.log(10)
+    lines = [line for line in history(run) if "train/loss" in line]
+    assert all(line["parameter_server/staleness_mean"] >= 0 for line in lines)
+    assert max(line["parameter_server/staleness_max"] for line in lines) >= 1
+    assert list((run / "pictures").rglob("*staleness*.png"))
+    # Another strategy, which needs no cluster, opens what the replicas have trained.
+    elsewhere = "strategy={kind: data_parallel, devices: cpu}"
+    assert trainers.evaluate(run, [elsewhere]) == pytest.approx(metrics(run))
+
+
+def test_sigterm_saves_and_the_run_resumes(
+    machine: Machine, config: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    launcher = launched(machine, config, run)
+    launcher.send(signal.SIGTERM)
+    assert launcher.wait() == 42, launcher
+    assert pushes(run) == saved_steps(run)[-1] < STEPS
+    again = start(machine, config, run)
+    assert again.wait() == 0, again
+    assert "Resuming after step" in again.errors
+    assert pushes(run) == STEPS
+
+
+def test_a_worker_that_is_killed_returns(
+    machine: Machine, config: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    launcher = launched(machine, config, run)
+    os.kill(launcher.children[WORKERS[1]], signal.SIGKILL)
+    assert launcher.wait() == 0, launcher
+    assert "worker 1 ended, code -9; starting it again" in launcher.errors
+    assert "Traceback" not in launcher.errors
+    # Done again, what it had under way may have been pushed already.
+    assert STEPS <= pushes(run) <= STEPS + 1
+    assert metrics(run)["test/loss"] < math.log(10)
+
+
+def test_a_server_that_is_killed_loses_a_chunk_at_most(
+    machine: Machine, config: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    launcher = launched(machine, config, run)
+    os.kill(launcher.children[SERVERS[1]], signal.SIGKILL)
+    assert launcher.wait() == 0, launcher
+    assert "ps 1 ended, code -9; starting it again" in launcher.errors
+    assert "A server was lost" in launcher.errors
+    assert "Traceback" not in launcher.errors
+    assert pushes(run) == STEPS
+    assert metrics(run)["test/loss"] < math.log(10)
+
+
+def test_all_workers_gone_is_noticed(
+    machine: Machine, config: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    launcher = launched(machine, config, run)
+    children = launcher.children
+    for worker in WORKERS:
+        os.kill(children[worker], signal.SIGSTOP)
+    assert launcher.wait(60) == 1, launcher
+    assert "Start all of them again" in " ".join(launcher.errors.split())
+    assert saved_steps(run)[-1] >= 40
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [("strategy.replicas=3", "replicas"), ("strategy.servers=1", "servers")],
+)
+def test_a_cluster_that_contradicts_the_configuration(
+    machine: Machine, config: Path, tmp_path: Path, change: str, key: str
+) -> None:
+    jobs = roles(ParameterServerConfig(), 2, 2)
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(5)]
+    chief = members(jobs, addresses)[0]
+    process = machine.start(
+        *("train", config, "--workdir", tmp_path / "run"),
+        *("--set", "strategy.runtime=coordinator", "--set", change),
+        TF_CONFIG=chief.tf_config,
+    )
+    assert process.wait() == 2, process
+    assert f"strategy.{key}" in process.errors

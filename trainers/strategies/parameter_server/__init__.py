@@ -1,0 +1,1 @@
+"""Replicas that fetch, work and push without waiting for one another."""

@@ -1,0 +1,47 @@
+"""Variables of a model as one vector of numbers, and back."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class Flat:
+    """The order of a model's floating-point variables in one vector, float32 [N].
+
+    All of them are in it, those that a stage does not train too: their gradient is
+    zero. So everything that a replica computes with comes from one place.
+    """
+
+    def __init__(self, variables: Sequence[keras.Variable]) -> None:
+        """Takes the variables in the order of their vector."""
+        self.variables = [
+            variable
+            for variable in variables
+            if keras.backend.is_float_dtype(variable.dtype)
+        ]
+        self._shapes = [tuple(variable.shape) for variable in self.variables]
+        self._sizes = [tf.TensorShape(shape).num_elements() for shape in self._shapes]
+        self.size: int = sum(self._sizes)
+        """Numbers in the vector."""
+
+    def pack(self, tensors: Sequence[Any]) -> tf.Tensor:
+        """Puts one tensor for each variable into a vector, float32 [N]."""
+        return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], 0)
+
+    def unpack(self, vector: tf.Tensor) -> list[tf.Tensor]:
+        """Cuts a vector, float32 [N], into one tensor for each variable."""
+        parts = tf.split(vector, self._sizes)
+        return [
+            tf.reshape(part, shape)
+            for part, shape in zip(parts, self._shapes, strict=True)
+        ]
+
+
+def cut(size: int, count: int) -> list[slice]:
+    """Cuts a vector into contiguous parts whose sizes differ by at most one."""
+    sizes = [size // count + (i < size % count) for i in range(count)]
+    ends = list(accumulate(sizes))
+    return [slice(end - n, end) for n, end in zip(sizes, ends, strict=True)]

@@ -1,0 +1,122 @@
+"""What every runtime is given, and what it has to do with it."""
+
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from trainers.interfaces import Shard
+from trainers.interfaces import Stage
+from trainers.optimizers.averages import Fraction
+from trainers.strategies.config import ParameterServerConfig
+from trainers.strategies.parameter_server.replica import Learner
+from trainers.strategies.parameter_server.replica import Outcome
+from trainers.strategies.parameter_server.replica import Parameters
+from trainers.strategies.parameter_server.replica import ReplicaStep
+from trainers.strategies.parameter_server.store import ParameterStore
+from trainers.strategies.parameter_server.updates import Update
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage of training, for replicas of any runtime."""
+
+    config: ParameterServerConfig
+    stage: Stage
+    size: int
+    """Numbers in the vector of parameters."""
+    update: Update
+    fraction: Fraction | None
+    """Of the averages, at a step of the stage."""
+    learner: Learner
+    first: int
+    """Step of the stage with which this process began."""
+    seed: int
+
+    def store(self, devices: Sequence[str]) -> ParameterStore:
+        """A store with a shard on each device."""
+        return ParameterStore(self.size, devices, self.update, self.fraction)
+
+    def step(self, parameters: Parameters) -> ReplicaStep:
+        """A replica's step on some parameters."""
+        return ReplicaStep(parameters, self.learner, self.stage, self.config)
+
+    def batches(self, index: int, count: int, step: int) -> tf.data.Dataset:
+        """The numbered batches of one replica of `count`, from about a step on.
+
+        No other replica has the same ones, nor the same numbers. What a replica reads
+        after its return is not what it began with.
+        """
+        start = -(-step * self.config.local_steps // count)
+        shard = Shard(index, count, own=True)
+        numbers = tf.data.Dataset.range(start * count + index, tf.int64.max, count)
+        batches = self.stage.task.dataset("train", shard, start)
+        return tf.data.Dataset.zip(numbers, batches)
+
+
+class Runtime(Protocol):
+    """Replicas that run somewhere, with the store they share."""
+
+    store: ParameterStore
+
+    def run(self, num_steps: int) -> list[Outcome]:
+        """Makes a number of steps and waits for the last; their outcomes as numpy."""
+
+    def measures(self) -> dict[str, float]:
+        """Figures of its own for the logs."""
+
+
+OpenRuntime = Callable[[Job], Runtime]
+
+
+class Traffic:
+    """When another step may start beside those under way.
+
+    Args:
+      width: most steps under way.
+      config: its `max_staleness` bounds what steps can become stale by, since delays
+        depend on the data and dropping what is late would favour short examples; its
+        `warmup_steps` are taken one at a time.
+    """
+
+    def __init__(self, width: int, config: ParameterServerConfig) -> None:
+        self._width = width
+        self._bound = config.max_staleness
+        self._warmup = config.warmup_steps
+
+    def may_start(self, pushed: int, under_way: Sequence[int]) -> bool:
+        """Whether another step may start.
+
+        Args:
+          pushed: steps that have pushed.
+          under_way: of each step that has not, how many had when it started.
+        """
+        width = 1 if pushed < self._warmup else self._width
+        if len(under_way) >= width:
+            return False
+        # Of the oldest step, what has been pushed since and all that still can be.
+        worst = pushed - min(under_way, default=pushed) + len(under_way)
+        return self._bound is None or worst <= self._bound
+
+
+class Staleness:
+    """How stale pushes were: how many others came between fetching and pushing."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[int] = Counter()
+        """Pushes by their staleness."""
+
+    def add(self, outcomes: Sequence[Outcome]) -> dict[str, float]:
+        """Counts some steps; the mean and the maximum of theirs."""
+        stale = np.array([int(o["staleness"]) for o in outcomes if not o["skipped"]])
+        self.counts.update(stale.tolist())
+        if not stale.size:
+            return {}
+        return {
+            "parameter_server/staleness_mean": float(stale.mean()),
+            "parameter_server/staleness_max": float(stale.max()),
+        }

@@ -20,8 +20,6 @@ class UtteranceSource(Protocol):
     lexicon: Lexicon
     bigram: np.ndarray
     """float32 [1 + V, V]: how likely word j + 1 is after word i; first, for i = 0."""
-    tying: Tying | None
-    """What numbers the pdfs of alignments; None where alignments are not known."""
     feature_dim: int
     """Numbers that describe a frame, D."""
     max_words: int
@@ -29,6 +27,10 @@ class UtteranceSource(Protocol):
     num_speakers: int
     size: int
     """How many utterances there are, a multiple of the number of speakers."""
+
+    @property
+    def tying(self) -> Tying | None:
+        """What numbers the pdfs of alignments; None where these are not known."""
 
     def read(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
         """Makes a batch, in graph code that runs on any machine.

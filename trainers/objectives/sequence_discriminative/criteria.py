@@ -16,14 +16,15 @@ from tfmodels.lattices.forward_backward import occupancies
 from tfmodels.lattices.graph import Arcs
 from tfmodels.lattices.leaky import leaky_occupancies
 from tfmodels.lattices.pruning import restricted
+from tfmodels.lattices.transcript import Transcripts
 from tfmodels.lattices.trellis import Labelled
 from tfmodels.lattices.trellis import is_possible
 from tfmodels.lattices.trellis import size
 
 _DROPPED_BELOW = 1e-20
 
-Numerator: TypeAlias = tf.Tensor | Arcs
-"""What was said: outputs of an alignment, int32 [B, T]; or a graph of each."""
+Numerator: TypeAlias = tf.Tensor | Arcs | Transcripts
+"""What was said: outputs of an alignment, int32 [B, T]; a graph of each; or words."""
 
 
 class Denominator(NamedTuple):
@@ -128,6 +129,9 @@ def numerator_sums(
     """
     if isinstance(numerator, Arcs):
         return Sums(*occupancies(scores, lengths, numerator))
+    if isinstance(numerator, Transcripts):
+        arcs, addend = numerator
+        return Sums(*occupancies(scores, lengths, arcs, addend=addend))
     only = restricted(scores, numerator)
     log_z = log_partition(only, lengths, denominator.arcs, denominator.mask)
     kept = tf.sequence_mask(lengths, size(scores, 1)) & is_possible(log_z)[:, None]

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from tfmodels.errors import ConfigError
 from tfmodels.lattices.graph import Arcs
+from tfmodels.lattices.transcript import transcripts
+from tfmodels.lattices.trellis import size
 from trainers.interfaces import Loss
 from trainers.interfaces import Objective
 from trainers.objectives.sequence_discriminative.accuracy import Phones
@@ -100,7 +102,8 @@ class SequenceDiscriminative(Objective):
         Args:
           outputs: ``logits`` floating-point [B, T, P], and the same of
             ``cross_entropy_logits`` if they have a weight.
-          batch: ``label`` int32 [B, T], the alignment; ``num_scored`` int32 [B];
+          batch: ``label`` int32 [B, T], the alignment; where it is not known, all
+            paths with the ``words`` int32 [B, W] are right; ``num_scored`` int32 [B];
             ``weight`` float32 [B, T], 0 in rows that only fill the batch up.
 
         Returns:
@@ -110,13 +113,14 @@ class SequenceDiscriminative(Objective):
           ``impossible_utterances``.
 
         Raises:
-          ConfigError: the alignments are not known, or the model has no such head.
+          ConfigError: the model has no such head.
         """
-        _check(self.config, outputs, batch)
+        _check_head(self.config, outputs)
         sums = self._sums(
             outputs["logits"],
             batch["num_scored"],
-            batch["label"],
+            batch.get("label"),
+            batch.get("words"),
             outputs[_HEAD] if self.config.head_weight else None,
         )
         frames = tf.reduce_sum(batch["weight"], axis=1)
@@ -146,12 +150,16 @@ class SequenceDiscriminative(Objective):
         self,
         logits: tf.Tensor,
         num_scored: tf.Tensor,
-        label: tf.Tensor,
+        label: tf.Tensor | None,
+        words: tf.Tensor | None,
         head_logits: tf.Tensor | None,
     ) -> _Sums:
         logits = tf.cast(logits, tf.float32)
+        said = label
+        if label is None:
+            said = transcripts(self._graph, words, size(logits, 1))
         result = self._criterion(
-            logits, num_scored, label, self._graph, head_logits=head_logits
+            logits, num_scored, said, self._graph, head_logits=head_logits
         )
         sequence, mask = result.sequence, result.denominator.mask
         kept = tf.zeros_like(result.value)
@@ -168,15 +176,7 @@ class SequenceDiscriminative(Objective):
         )
 
 
-def _check(
-    config: SequenceDiscriminativeConfig, outputs: "Outputs", batch: "Batch"
-) -> None:
-    if "label" not in batch:
-        raise ConfigError(
-            "The data do not say which states were spoken. Expected data with"
-            " alignments for objective.kind: sequence_discriminative. Received examples"
-            f" of {', '.join(sorted(batch))}."
-        )
+def _check_head(config: SequenceDiscriminativeConfig, outputs: "Outputs") -> None:
     if config.head_weight and _HEAD not in outputs:
         raise ConfigError(
             f"The model has no output {_HEAD}. Expected model.cross_entropy_head: true,"

@@ -17,6 +17,10 @@ from tfmodels.errors import DataError
 from trainers.data.utterances.digits import digits_lexicon
 from trainers.experiment import Experiment
 from trainers.interfaces import Batch
+from trainers.objectives.sequence_discriminative.config import (
+    SequenceDiscriminativeConfig,
+)
+from trainers.objectives.sequence_discriminative.objective import SequenceDiscriminative
 from trainers.runs import load_run
 from trainers.stages import open_task
 from trainers.tasks.acoustic_modeling import AcousticModeling
@@ -167,3 +171,30 @@ def test_predictions_and_pictures(workdir: Path) -> None:
             run.task.predict(run.model, wrong)
     names = {path.name for path in (workdir / "pictures").iterdir()}
     assert "test_predictions.png" in names
+
+
+def test_steps_hold_no_utterances_and_no_large_constants(
+    task: AcousticModeling,
+) -> None:
+    config = SequenceDiscriminativeConfig(acoustic_scale=0.5)
+    objective = SequenceDiscriminative(config, task)
+    model = task.build_model()
+
+    @tf.function(autograph=False)
+    def step(iterator: Any) -> Any:
+        loss, outputs = objective.loss_with_model(task, model, next(iterator), True)
+        return loss, task.metrics(outputs, next(iterator))
+
+    @tf.function(autograph=False)
+    def read() -> tf.data.Dataset:
+        return task.dataset("train")
+
+    whole = step.get_concrete_function(iter(task.dataset("train"))).graph
+    for graph in (
+        whole.as_graph_def(),
+        read.get_concrete_function().graph.as_graph_def(),
+    ):
+        nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+        assert not [node.name for node in nodes if "PyFunc" in node.op]
+        constants = [n.attr["value"].tensor for n in nodes if n.op == "Const"]
+        assert 0 < max(constant.ByteSize() for constant in constants) < 64_000

@@ -91,6 +91,8 @@ SYSTEMS = (
         (
             "trainers/objectives/sequence_discriminative/",
             "trainers/strategies/parameter_server/",
+            "tfmodels/acoustic/",
+            "tfmodels/lattices/",
         ),
     ),
     System(

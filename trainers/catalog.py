@@ -8,6 +8,7 @@ from typing import Any
 
 IMPLEMENTATIONS: dict[str, dict[str, str]] = {
     "task": {
+        "acoustic_modeling": "trainers.tasks.acoustic_modeling:AcousticModeling",
         "image_classification": (
             "trainers.tasks.image_classification:ImageClassification"
         ),
@@ -15,6 +16,10 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
     },
     "objective": {
         "cross_entropy": "trainers.objectives.cross_entropy:CrossEntropy",
+        "sequence_discriminative": (
+            "trainers.objectives.sequence_discriminative.objective"
+            ":SequenceDiscriminative"
+        ),
     },
     "strategy": {
         "data_parallel": "trainers.strategies.data_parallel.strategy:DataParallel",

@@ -31,3 +31,16 @@ def to_steps(duration: int | str, steps_per_epoch: int) -> int:
     if match is None:
         raise ValueError(f"not a duration: {duration!r}")
     return round(float(match.group(1)) * steps_per_epoch)
+
+
+def _check_interval(value: int | str) -> int | str:
+    if to_steps(value, steps_per_epoch=10**9) == 0:
+        raise ValueError(
+            "an interval cannot be empty. Expected at least one step, or null for"
+            f" never. Received {value!r}."
+        )
+    return value
+
+
+Interval = Annotated[Duration, pydantic.AfterValidator(_check_interval)]
+"""A `Duration` of at least one step, after which something happens again."""

@@ -1,6 +1,5 @@
 """The typed tree that a YAML file fills: one experiment, with all that makes it up."""
 
-import re
 from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Literal
@@ -9,6 +8,7 @@ from typing import Self
 
 import pydantic
 
+from tfmodels.acoustic.config import AcousticConfig
 from tfmodels.catalog import MODELS
 from tfmodels.classification.config import ImageClassifierConfig
 from tfmodels.config import Config
@@ -20,76 +20,70 @@ from trainers.data.config import ImageFolderData
 from trainers.data.config import ManifestData
 from trainers.data.config import RecordsData
 from trainers.data.config import SortingData
+from trainers.data.config import SpokenDigitsData
 from trainers.data.config import TextData
 from trainers.data.config import TokenData
+from trainers.data.config import UtteranceData
+from trainers.data.config import WordLoopData
 from trainers.durations import Duration
-from trainers.durations import to_steps
+from trainers.durations import Interval
 from trainers.objectives.config import CrossEntropyConfig
+from trainers.objectives.sequence_discriminative.config import (
+    SequenceDiscriminativeConfig,
+)
 from trainers.optimizers.config import AnyAverage
 from trainers.optimizers.config import AnyOptimizer
 from trainers.optimizers.config import NoAverage
+from trainers.patterns import Pattern
+from trainers.strategies.config import AnyStrategy
 from trainers.strategies.config import DataParallelConfig
-from trainers.strategies.config import ParameterServerConfig
-from trainers.strategies.config import PipelineConfig
+from trainers.tasks.config import AcousticModelingConfig
 from trainers.tasks.config import ImageClassificationConfig
 from trainers.tasks.config import LanguageModelingConfig
 
 if TYPE_CHECKING:
     AnyModel = Config
-    AnyTask = ImageClassificationConfig | LanguageModelingConfig
-    AnyObjective = CrossEntropyConfig
-    AnyStrategy = DataParallelConfig | PipelineConfig | ParameterServerConfig
+    AnyTask = (
+        AcousticModelingConfig | ImageClassificationConfig | LanguageModelingConfig
+    )
+    AnyObjective = CrossEntropyConfig | SequenceDiscriminativeConfig
 else:
     AnyModel = tagged_union(entry.config for entry in MODELS.values())
-    AnyTask = tagged_union([ImageClassificationConfig, LanguageModelingConfig])
-    AnyObjective = tagged_union([CrossEntropyConfig])
-    AnyStrategy = tagged_union(
-        [DataParallelConfig, PipelineConfig, ParameterServerConfig]
+    AnyTask = tagged_union(
+        [AcousticModelingConfig, ImageClassificationConfig, LanguageModelingConfig]
     )
+    AnyObjective = tagged_union([CrossEntropyConfig, SequenceDiscriminativeConfig])
 
 AnyData = Annotated[
-    DigitsData | ImageFolderData | ManifestData | RecordsData | SortingData | TextData,
+    DigitsData
+    | ImageFolderData
+    | ManifestData
+    | RecordsData
+    | SortingData
+    | SpokenDigitsData
+    | TextData
+    | WordLoopData,
     pydantic.Field(discriminator="kind"),
 ]
 
 DATA_OF_TASK: dict[type[Config], type[Config]] = {
+    AcousticModelingConfig: UtteranceData,
     ImageClassificationConfig: ImageData,
     LanguageModelingConfig: TokenData,
 }
 """What each task can learn from."""
 
 MODEL_OF_TASK: dict[type[Config], type[Config]] = {
+    AcousticModelingConfig: AcousticConfig,
     ImageClassificationConfig: ImageClassifierConfig,
     LanguageModelingConfig: TransformerConfig,
 }
 """What each task can teach."""
 
-
-def _check_interval(value: int | str) -> int | str:
-    if to_steps(value, steps_per_epoch=10**9) == 0:
-        raise ValueError(
-            "an interval cannot be empty. Expected at least one step, or null for"
-            f" never. Received {value!r}."
-        )
-    return value
-
-
-def _check_pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(
-            f"not a regular expression: {error}. Expected a pattern of variable paths"
-            f" such as '^stem/'. Received {value!r}."
-        ) from None
-    return value
-
-
-Interval = Annotated[Duration, pydantic.AfterValidator(_check_interval)]
-"""A `Duration` of at least one step, after which something happens again."""
-
-Pattern = Annotated[str, pydantic.AfterValidator(_check_pattern)]
-"""A regular expression, searched for anywhere in a variable's path."""
+TASK_OF_OBJECTIVE: dict[type[Config], type[Config]] = {
+    SequenceDiscriminativeConfig: AcousticModelingConfig,
+}
+"""Objectives that need one kind of task; others suit all."""
 
 
 class ProfileConfig(Config):
@@ -269,6 +263,18 @@ class Experiment(Config):
                 f" model.kind to be one of {', '.join(kinds)}. Received model.kind:"
                 f" {self.model.plain()['kind']}."
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _check_objectives(self) -> Self:
+        for stage in self.training_stages():
+            needed = TASK_OF_OBJECTIVE.get(type(stage.objective))
+            if needed is not None and not isinstance(self.task, needed):
+                raise ValueError(
+                    f"the objective {stage.objective.kind} does not suit the task."
+                    f" Expected task.kind: {needed.model_fields['kind'].default}."
+                    f" Received task.kind: {self.task.kind}."
+                )
         return self
 
     @pydantic.model_validator(mode="after")

@@ -116,7 +116,7 @@ class Task(Protocol):
 
 
 class Objective(Protocol):
-    """What the model is taught."""
+    """What the model is taught; made of its configuration and the stage's task."""
 
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """The loss of one replica's batch, a pure function of the model's outputs."""

@@ -45,7 +45,7 @@ def plan_stages(experiment: Experiment) -> tuple[Stage, ...]:
                 start=stages[-1].end if stages else 0,
                 steps=to_steps(settings.steps, task.steps_per_epoch),
                 task=task,
-                objective=make_objective(settings.objective),
+                objective=make_objective(settings.objective, task),
                 optimizer=settings.optimizer,
                 frozen=settings.freeze,
             )

@@ -106,7 +106,7 @@ def toy_stage(task: ToyTask, **optimizer: Any) -> Stage:
         start=0,
         steps=100,
         task=task,
-        objective=CrossEntropy(CrossEntropyConfig()),
+        objective=CrossEntropy(CrossEntropyConfig(), task),
         optimizer=MomentumSGD.parse({**settings, **optimizer}),
         frozen=(),
     )

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from tfmodels.errors import ConfigError
 from tfmodels.lattices.grammar import Arc
 from tfmodels.lattices.graph import LOG_ZERO
@@ -87,6 +89,27 @@ class BackoffModel:
 
 
 _IMPOSSIBLE = -90 * math.log(10)
+
+
+def from_bigram(probs: np.ndarray) -> BackoffModel:
+    """A bigram that is known in full, and says nothing of the end: it costs nothing.
+
+    Where all rows are alike the model has a single state.
+
+    Args:
+      probs: float [1 + V, V], of word j + 1 after word i, and first for i = 0.
+    """
+    with np.errstate(divide="ignore"):
+        table = np.maximum(np.log(np.asarray(probs, np.float64)), _IMPOSSIBLE).tolist()
+    numbers = range(1, 1 + len(table[0]))
+    log_probs: dict[_Words, float] = {(END,): 0.0}
+    # The words after no known word are never asked for where there are bigrams.
+    log_probs |= {(word,): table[0][word - 1] for word in numbers}
+    if not np.allclose(probs, probs[0]):
+        for history, row in enumerate(table):
+            before = history or BEGIN
+            log_probs |= {(before, word): row[word - 1] for word in numbers}
+    return BackoffModel(log_probs, {})
 
 
 def estimate(

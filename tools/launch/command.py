@@ -16,7 +16,7 @@ from tools.launch.members import needed_overrides
 from tools.launch.members import roles
 from tools.quiet import load_tensorflow
 from trainers.configuration import load_experiment
-from trainers.experiment import AnyStrategy
+from trainers.strategies.config import AnyStrategy
 
 app = typer.Typer(
     help="Train with several processes, on this machine or on several.",

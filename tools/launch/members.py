@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfmodels.errors import ConfigError
-from trainers.experiment import AnyStrategy
+from trainers.strategies.config import AnyStrategy
 from trainers.strategies.config import DataParallelConfig
 from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.config import PipelineConfig

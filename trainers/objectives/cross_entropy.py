@@ -12,6 +12,7 @@ from trainers.objectives.config import CrossEntropyConfig
 if TYPE_CHECKING:
     from trainers.interfaces import Batch
     from trainers.interfaces import Outputs
+    from trainers.interfaces import Task
 
 
 def smoothed_cross_entropy(
@@ -45,7 +46,8 @@ class CrossEntropy(Objective):
     and smoothing (GoogLeNet, arXiv 1409.4842, section 5; US 9904875 B2, claim 1).
     """
 
-    def __init__(self, config: CrossEntropyConfig) -> None:
+    def __init__(self, config: CrossEntropyConfig, task: "Task") -> None:
+        """Takes the configuration; any task will do."""
         self.config = config
 
     def loss(self, outputs: "Outputs", batch: "Batch") -> Loss:
@@ -61,8 +63,15 @@ class CrossEntropy(Objective):
           ``x_cross_entropy``, each before its auxiliary weight.
 
         Raises:
-          ConfigError: the model has no output of a name that is needed.
+          ConfigError: the model has no output of a name that is needed, or examples
+            have no label.
         """
+        if "label" not in batch:
+            raise ConfigError(
+                "The data do not say which classes are right. Expected data with labels"
+                " for objective.kind: cross_entropy; for speech, with alignments."
+                f" Received examples of {', '.join(sorted(batch))}."
+            )
         weight = tf.reduce_sum(batch["weight"])
         total = self._sum("logits", outputs, batch)
         terms = {"cross_entropy": (total, weight)}

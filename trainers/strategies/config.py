@@ -1,5 +1,6 @@
 """Configuration of strategies that have no folder of their own."""
 
+from typing import Annotated
 from typing import Literal
 from typing import Self
 
@@ -146,3 +147,9 @@ class ParameterServerConfig(Config):
                     f" {self.runtime}."
                 )
         return self
+
+
+AnyStrategy = Annotated[
+    DataParallelConfig | PipelineConfig | ParameterServerConfig,
+    pydantic.Field(discriminator="kind"),
+]

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import pydantic
+
 from tfmodels.config import Config
 
 
@@ -15,3 +17,38 @@ class LanguageModelingConfig(Config):
     """The next token at every position of a sequence."""
 
     kind: Literal["language_modeling"] = "language_modeling"
+
+
+class AcousticModelingConfig(Config):
+    """Scores of the states of a hidden Markov model in every frame of an utterance.
+
+    The defaults are those of the Kaldi toolkit for hybrid models trained with cross
+    entropy.
+    """
+
+    kind: Literal["acoustic_modeling"] = "acoustic_modeling"
+    tying: Literal["monophone", "left_biphone"] | None = None
+    """What a state depends on: its phone, or the phone before as well. That of the
+    data's alignments when absent."""
+    topology: Literal["left_to_right", "chain"] = "left_to_right"
+    """States of a phone, silence included: in a row; or one, whose first frame differs
+    from the others, for lattice-free training at a third of the frame rate."""
+    num_states: int = pydantic.Field(default=3, ge=1)
+    """States of a phone, for `left_to_right`."""
+    self_loop: float = pydantic.Field(default=0.75, gt=0, lt=1)
+    """Probability of staying in a state for another frame, for `left_to_right`."""
+    transition_scale: float = pydantic.Field(default=1.0, ge=0)
+    """Factor of the log probabilities of leaving a state for each other; 0 for
+    lattice-free training, which does not use them."""
+    self_loop_scale: float = pydantic.Field(default=0.1, ge=0)
+    """Factor of the log probabilities of staying in a state, and of leaving it."""
+    silence_prob: float = pydantic.Field(default=0.5, ge=0, lt=1)
+    """Probability of silence before, between and after words."""
+    acoustic_scale: float = pydantic.Field(default=0.1, gt=0)
+    """Factor of the scores in decoding, that of the language model being 1."""
+    other_scales: tuple[pydantic.PositiveFloat, ...] = ()
+    """Scales that an evaluation decodes with as well, as ``wer_at_0.5``: models must be
+    compared each at its own best."""
+    prior_scale: float = pydantic.Field(default=1.0, ge=0)
+    """Share of the log prior that is taken off the scores in decoding; 0 for models
+    trained on the whole graph."""

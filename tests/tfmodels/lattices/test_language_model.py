@@ -12,6 +12,7 @@ from tfmodels.lattices.language_model import BEGIN
 from tfmodels.lattices.language_model import END
 from tfmodels.lattices.language_model import BackoffModel
 from tfmodels.lattices.language_model import estimate
+from tfmodels.lattices.language_model import from_bigram
 from tfmodels.lattices.phone_model import estimate_phones
 
 SENTENCES = [(1, 2), (1, 1), (2,)]
@@ -140,3 +141,18 @@ def test_unseen_phones_cannot_follow():
     assert model.follow(model.start, 2) is None
     assert model.final(model.start) < -1e29
     assert [arc.label for arc in model.arcs(model.start)] == [1]
+
+
+def test_a_bigram_that_is_known_in_full():
+    probs = np.array([[0.2, 0.8], [0.5, 0.5], [1.0, 0.0]])
+    model = from_bigram(probs)
+    assert model.log_prob((BEGIN,), 2) == pytest.approx(math.log(0.8))
+    assert model.log_prob((1,), 2) == pytest.approx(math.log(0.5))
+    assert [arc.label for arc in model.arcs(model.start)] == [1, 2]
+    # What never follows has no arc, and the end costs nothing.
+    assert [arc.label for arc in model.arcs((2,))] == [1]
+    assert model.final((2,)) == 0
+    # Where the word before says nothing there is a single state.
+    uniform = from_bigram(np.full((4, 3), 1 / 3))
+    assert uniform.histories == {()}
+    assert uniform.log_prob(uniform.start, 3) == pytest.approx(math.log(1 / 3))

@@ -108,10 +108,11 @@ def test_words_that_do_not_fit_are_left_out(folder):
 
 def test_lexicon():
     lexicon = digits_lexicon()
-    assert lexicon.words[7] == "seven"
-    phones = [lexicon.phones[phone] for phone in lexicon.pronunciations[7]]
+    assert lexicon.words[8] == "seven"
+    (variant,) = lexicon.pronunciations[8]
+    phones = [lexicon.phones.names[phone] for phone in variant]
     assert phones == ["S", "EH", "V", "AH", "N"]
-    assert len(lexicon.phones) == 20
+    assert len(lexicon.phones.index) == 20
 
 
 @pytest.fixture

@@ -54,9 +54,9 @@ def spell(words, states, language):
     for word in (*words[words > 0], None):
         if states[len(spelled) :][:1] == [0]:
             spelled += [0, 1, 2]
-            silences, last = silences + 1, 0
-        for phone in language.lexicon.pronunciations[word - 1] if word else ():
-            spelled += list(language.pdfs[phone, :, language.left_class[last]])
+            silences, last = silences + 1, 1
+        for phone in language.lexicon.pronunciations[word][0] if word else ():
+            spelled += language.tying.pdfs(last, phone, 0)
             last = phone
     return spelled, silences
 
@@ -83,17 +83,20 @@ def test_nothing_is_said_after_the_end(spoken):
 
 
 def test_the_tables_fit_together(language):
-    assert language.num_pdfs == 87
-    assert sorted(set(language.pdfs.ravel())) == list(range(87))
-    assert np.all(language.phone_of_pdf[language.pdfs[5]] == 5)
-    assert len(set(language.lexicon.pronunciations)) == 40
+    tying = language.tying
+    assert tying.num_pdfs == len(language.means) == 87
+    assert np.bincount(tying.phone_of_pdf()).tolist() == [0, 3] + [6] * 14
+    assert len(set(language.lexicon.pronunciations)) == 41
     np.testing.assert_allclose(language.bigram.sum(1), 1, rtol=1e-6)
     assert language.bigram.min() >= 0.15 / 40
-    for table in (language.bigram, language.means, language.offsets, language.pdfs):
+    tables = language.bigram, language.means, language.offsets, tying.table[:, :, 0]
+    for table in tables:
         assert table.nbytes < 64_000
     # Spread about 1 between phones, 0.6 between states, 0.35 between contexts.
-    contexts = language.means[language.pdfs[1:]]
-    assert np.diff(contexts, axis=2).std() / np.sqrt(2) == pytest.approx(0.35, rel=0.1)
+    contexts = language.means[3:].reshape(14, 2, 3, 12)
+    assert np.diff(contexts, axis=1).std() / np.sqrt(2) == pytest.approx(0.35, rel=0.1)
+    # Words tell the class of every left neighbour, and silence is of that of the start.
+    assert tying.pdfs(0, 9, 0) == tying.pdfs(1, 9, 0)
 
 
 def test_alignments_are_the_words_states_with_optional_silence(spoken, language):

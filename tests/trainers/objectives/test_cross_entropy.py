@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.trainers.toy import ToyTask
 from tfmodels.errors import ConfigError
 from trainers.objectives.config import CrossEntropyConfig
 from trainers.objectives.cross_entropy import CrossEntropy
@@ -17,9 +18,8 @@ HEADS = {"aux1_logits": 0.3, "aux2_logits": 0.3}
 def objective(
     smoothing: float = 0.0, heads: dict[str, float] | None = None
 ) -> CrossEntropy:
-    return CrossEntropy(
-        CrossEntropyConfig(label_smoothing=smoothing, auxiliary_weights=heads or {})
-    )
+    settings = {"label_smoothing": smoothing, "auxiliary_weights": heads or {}}
+    return CrossEntropy(CrossEntropyConfig.parse(settings), ToyTask())
 
 
 def batch_of(labels: list, weights: list | None = None) -> dict[str, tf.Tensor]:

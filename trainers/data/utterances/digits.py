@@ -11,8 +11,9 @@ from tfmodels.audio.frames import NormalizeUtterance
 from tfmodels.audio.log_mel import LogMel
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
+from tfmodels.lattices.lexicon import Lexicon
+from tfmodels.lattices.lexicon import PhoneSet
 from trainers.data.config import SpokenDigitsData
-from trainers.data.utterances.lexicon import Lexicon
 
 # Pronunciations as in CMUdict, without stress.
 _SPELLING = {
@@ -53,6 +54,7 @@ class SpokenDigitsSource:
 
     feature_dim = _NUM_BINS
     max_words = _MAX_WORDS
+    tying = None
 
     def __init__(self, config: SpokenDigitsData, split: str) -> None:
         """Looks at every recording's header.
@@ -105,6 +107,22 @@ class SpokenDigitsSource:
             "words": words,
             "speaker": tf.cast(index % self.num_speakers, tf.int32),
         }
+
+    def open(self, name: str) -> tuple[tf.Tensor, tf.Tensor]:
+        """The features of a WAV file of one channel, 16 bits and 8 kHz.
+
+        Raises:
+          DataError: the file is missing, damaged, of another kind or too short.
+        """
+        length = _num_samples(Path(name))
+        lengths = tf.constant([self._front_end.num_frames(length)])
+        if not lengths[0]:
+            raise DataError(
+                f"{name} is too short. Expected at least {self._front_end.window + 1}"
+                f" samples; received {length}."
+            )
+        features = self._front_end(_read_wave(tf.constant(name))[None])
+        return self._normalize(features, lengths), lengths
 
     def compose(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Reads and joins the recordings of some utterances.
@@ -162,10 +180,9 @@ class SpokenDigitsSource:
 
 def digits_lexicon() -> Lexicon:
     """The ten digits, "zero" first, in the phones of American English."""
-    spellings = [spelling.split() for spelling in _SPELLING.values()]
-    phones = ("sil", *sorted({phone for word in spellings for phone in word}))
-    numbered = (tuple(phones.index(phone) for phone in word) for word in spellings)
-    return Lexicon(tuple(_SPELLING), phones, tuple(numbered))
+    entries = [(word, spelling.split()) for word, spelling in _SPELLING.items()]
+    spoken = sorted({phone for _, phones in entries for phone in phones})
+    return Lexicon.create(entries, PhoneSet.create(["sil", *spoken], "sil"))
 
 
 def _between(

@@ -4,13 +4,19 @@ import dataclasses
 
 import numpy as np
 
-from trainers.data.utterances.lexicon import Lexicon
+from tfmodels.lattices.lexicon import Lexicon
+from tfmodels.lattices.lexicon import PhoneSet
+from tfmodels.lattices.topology import left_to_right
+from tfmodels.lattices.tying import Tying
+from tfmodels.lattices.tying import left_biphone
 
 NUM_PHONES = 14
 NUM_STATES = 3
 NUM_CLASSES = 2
 NUM_WORDS = 40
 MIN_PHONES, MAX_PHONES = 2, 3
+SILENCE = 1
+"""The phone that is not spoken; the others follow it."""
 FEATURE_DIM = 12
 SILENCE_RATE = 0.2
 """How often there is silence before, between and after words."""
@@ -35,27 +41,12 @@ class Language:
     bigram: np.ndarray
     """float32 [1 + V, V]: how likely word j + 1 is after word i, and first for i = 0.
     Nothing is said of the end."""
-    left_class: np.ndarray
-    """int32 [1 + phones], class of each phone as the left neighbour of another."""
-    pdfs: np.ndarray
-    """int32 [1 + phones, states, classes], the pdf of a phone's state, given the class
-    of the phone before."""
+    tying: Tying
+    """The pdfs of a phone's states, given the phone before."""
     means: np.ndarray
     """float32 [pdfs, D], how each sounds."""
     offsets: np.ndarray
     """float32 [speakers, D], what each speaker adds."""
-
-    @property
-    def num_pdfs(self) -> int:
-        """States that sound different from one another, P."""
-        return len(self.means)
-
-    @property
-    def phone_of_pdf(self) -> np.ndarray:
-        """int32 [P], the phone that each pdf is of."""
-        phones = np.zeros(self.num_pdfs, np.int32)
-        phones[self.pdfs] = np.arange(len(self.pdfs))[:, None, None]
-        return phones
 
 
 def make_language(seed: int, num_speakers: int) -> Language:
@@ -69,16 +60,13 @@ def make_language(seed: int, num_speakers: int) -> Language:
     lexicon = _draw_lexicon(random)
     rows = random.dirichlet([_BIGRAM_CONCENTRATION] * NUM_WORDS, NUM_WORDS + 1)
     bigram = _BIGRAM_MIX * rows + (1 - _BIGRAM_MIX) / NUM_WORDS
-    left_class = np.zeros(1 + NUM_PHONES, np.int32)
-    left_class[1 + random.permutation(NUM_PHONES)[: NUM_PHONES // 2]] = 1
-    pdfs = _number_pdfs()
-    means = _draw_means(random, pdfs)
+    tying = _draw_tying(random)
+    means = _draw_means(random)
     offsets = random.normal(0, _SPEAKER_DEVIATION, (num_speakers, FEATURE_DIM))
     return Language(
         lexicon,
         bigram.astype(np.float32),
-        left_class,
-        pdfs,
+        tying,
         means.astype(np.float32),
         offsets.astype(np.float32),
     )
@@ -86,33 +74,36 @@ def make_language(seed: int, num_speakers: int) -> Language:
 
 def _draw_lexicon(random: np.random.Generator) -> Lexicon:
     """Words that all sound different."""
-    chosen: dict[tuple[int, ...], None] = {}
+    spoken = [f"p{phone}" for phone in range(1, NUM_PHONES + 1)]
+    chosen: dict[tuple[str, ...], None] = {}
     while len(chosen) < NUM_WORDS:
         length = random.integers(MIN_PHONES, MAX_PHONES + 1)
-        phones = random.integers(1, NUM_PHONES + 1, length)
-        chosen[tuple(int(phone) for phone in phones)] = None
-    names = ("sil", *(f"p{phone}" for phone in range(1, NUM_PHONES + 1)))
-    words = tuple(f"w{word}" for word in range(1, NUM_WORDS + 1))
-    return Lexicon(words, names, tuple(chosen))
+        phones = random.integers(0, NUM_PHONES, length)
+        chosen[tuple(spoken[phone] for phone in phones)] = None
+    words = (f"w{word}" for word in range(1, NUM_WORDS + 1))
+    phone_set = PhoneSet.create(["sil", *spoken], "sil")
+    return Lexicon.create(zip(words, chosen, strict=True), phone_set)
 
 
-def _number_pdfs() -> np.ndarray:
-    """See `Language.pdfs`: silence first, the same in both classes, then the phones."""
-    silence = np.arange(NUM_STATES).repeat(NUM_CLASSES)
-    spoken = NUM_STATES + np.arange(NUM_PHONES * NUM_STATES * NUM_CLASSES)
-    numbers = np.concatenate([silence, spoken]).astype(np.int32)
-    return numbers.reshape(1 + NUM_PHONES, NUM_STATES, NUM_CLASSES)
+def _draw_tying(random: np.random.Generator) -> Tying:
+    """Pdfs that depend on the class of the phone before, half of the phones in each."""
+    left_class = np.zeros(1 + SILENCE + NUM_PHONES, np.int32)
+    others = random.permutation(NUM_PHONES)[: NUM_PHONES // 2]
+    left_class[1 + SILENCE + others] = 1
+    model = left_to_right(NUM_STATES, 1 - EXIT_RATE)
+    topologies = dict.fromkeys(range(SILENCE, 1 + SILENCE + NUM_PHONES), model)
+    return left_biphone(topologies, [SILENCE], left_class.tolist())
 
 
-def _draw_means(random: np.random.Generator, pdfs: np.ndarray) -> np.ndarray:
+def _draw_means(random: np.random.Generator) -> np.ndarray:
     """A phone's mean, plus one of its state, plus one of its context."""
-    phones, states, classes = pdfs.shape
-    shape = (phones, states, classes, FEATURE_DIM)
+    phones = 1 + NUM_PHONES
+    shape = (phones, NUM_STATES, NUM_CLASSES, FEATURE_DIM)
     values = random.normal(0, _PHONE_DEVIATION, (phones, 1, 1, FEATURE_DIM))
     values = values + random.normal(
-        0, _STATE_DEVIATION, (phones, states, 1, FEATURE_DIM)
+        0, _STATE_DEVIATION, (phones, NUM_STATES, 1, FEATURE_DIM)
     )
     values = values + random.normal(0, _CONTEXT_DEVIATION, shape)
-    means = np.empty((pdfs.max() + 1, FEATURE_DIM))
-    means[pdfs.ravel()] = values.reshape(-1, FEATURE_DIM)
-    return means
+    # Pdfs are numbered by phone, then by class, then by state; silence has one class.
+    by_pdf = values.transpose(0, 2, 1, 3).reshape(-1, FEATURE_DIM)
+    return by_pdf[NUM_STATES * (NUM_CLASSES - 1) :]

@@ -7,9 +7,10 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfmodels.lattices.lexicon import Lexicon
+from tfmodels.lattices.tying import Tying
 from trainers.data.config import UtteranceData
 from trainers.data.utterances.digits import SpokenDigitsSource
-from trainers.data.utterances.lexicon import Lexicon
 from trainers.data.utterances.word_loop import WordLoopSource
 
 
@@ -27,6 +28,10 @@ class UtteranceSource(Protocol):
     size: int
     """How many utterances there are, a multiple of the number of speakers."""
 
+    @property
+    def tying(self) -> Tying | None:
+        """What numbers the pdfs of alignments; None where these are not known."""
+
     def read(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
         """Makes a batch, in graph code that runs on any machine.
 
@@ -38,6 +43,16 @@ class UtteranceSource(Protocol):
           frames; ``alignment`` int32 [b, T], the pdf that each frame is of, -1 after
           the end and where it is not known; ``words`` int32 [b, W], 0 after the last;
           ``speaker`` int32 [b]. T is the configured `max_frames`.
+        """
+
+    def open(self, name: str) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads what a user names: a recording's file, or what else there is.
+
+        Returns:
+          Features, float32 [1, T, D], and their number of frames, int32 [1].
+
+        Raises:
+          DataError: there is no such thing.
         """
 
 

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfmodels.errors import DataError
+from tfmodels.lattices.lexicon import Lexicon
 from trainers.data.config import WordLoopData
 from trainers.data.utterances import language as made_up
 from trainers.data.utterances.language import make_language
-from trainers.data.utterances.lexicon import Lexicon
 
 _MIN_WORDS, _MAX_WORDS = 3, 6
 _SMOOTHING = (0.15, 0.7, 0.15)
@@ -56,6 +57,7 @@ class WordLoopSource:
         self.language = make_language(config.language, config.speakers)
         self.lexicon = self.language.lexicon
         self.bigram = self.language.bigram
+        self.tying = self.language.tying
         self.num_speakers = config.speakers
         training = split == "train"
         self.size = config.train_utterances if training else config.test_utterances
@@ -82,6 +84,20 @@ class WordLoopSource:
             "words": plan.words,
             "speaker": speaker,
         }
+
+    def open(self, name: str) -> tuple[tf.Tensor, tf.Tensor]:
+        """The utterance of this split that has a number, written in digits.
+
+        Raises:
+          DataError: there is none.
+        """
+        if not (name.isdecimal() and int(name) < self.size):
+            raise DataError(
+                "No utterance has this name: those of a made-up language are numbered."
+                f" Expected a number below {self.size}; received {name!r}."
+            )
+        read = self.read(tf.constant([int(name)], tf.int64))
+        return read["features"], read["lengths"]
 
     def _origin(self, index: tf.Tensor) -> tf.Tensor:
         """Seeds of all that is random about utterances, int64 [b, 2]."""
@@ -153,18 +169,19 @@ class WordLoopSource:
         phones = tf.gather(_spellings(self.lexicon), words)
         last = tf.gather(_last_phones(self.lexicon), words)
         before = tf.pad(last[:, :-1], [[0, 0], [1, 0]])
-        before = tf.where(silent[:, :-1], 0, before)
+        before = tf.where(silent[:, :-1], made_up.SILENCE, before)
         left = tf.concat([before[..., None], phones[..., :-1]], axis=-1)
-        classes = tf.gather(self.language.left_class, left)
         at_end = [[0, 0], [0, 1], [0, 0]]
         shape = tf.concat([tf.shape(words), [-1]], axis=0)
-        # Phone and class select a row, of the pdfs of the phone's states.
-        rows = self.language.pdfs.transpose(0, 2, 1).reshape(-1, made_up.NUM_STATES)
-        spoken = tf.gather(rows, phones * made_up.NUM_CLASSES + classes)
+        # Of right neighbours, all of which are alike, the end.
+        table = self.tying.table[:, :, 0]
+        rows = table.reshape(-1, made_up.NUM_STATES)
+        spoken = tf.gather(rows, left * table.shape[1] + phones)
         spoken = tf.pad(tf.reshape(spoken, shape), at_end)
         there = tf.repeat(phones > 0, made_up.NUM_STATES, axis=-1)
         there = tf.pad(there, at_end)
-        quiet = tf.zeros_like(spoken[..., : made_up.NUM_STATES]) + rows[0]
+        quiet = tf.zeros_like(spoken[..., : made_up.NUM_STATES])
+        quiet += table[0, made_up.SILENCE]
         silent = tf.repeat(silent[..., None], made_up.NUM_STATES, axis=-1)
         pdfs = tf.concat([quiet, spoken], axis=-1)
         present = tf.concat([silent, there], axis=-1)
@@ -201,16 +218,18 @@ def _uniform(origin: tf.Tensor, attempt: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _spellings(lexicon: Lexicon) -> np.ndarray:
-    """Phones of each word, int32 [1 + V, phones], filled up with silence at the end."""
-    table = np.zeros((1 + len(lexicon.words), made_up.MAX_PHONES), np.int32)
-    for word, phones in enumerate(lexicon.pronunciations, 1):
-        table[word, : len(phones)] = phones
+    """Phones of each word, int32 [1 + V, phones], 0 after the last."""
+    table = np.zeros((len(lexicon.words), made_up.MAX_PHONES), np.int32)
+    for word, variants in enumerate(lexicon.pronunciations):
+        for phones in variants:
+            table[word, : len(phones)] = phones
     return table
 
 
 def _last_phones(lexicon: Lexicon) -> np.ndarray:
-    """Last phone of each word, int32 [1 + V]; no word ends in silence."""
-    return np.array([0, *(phones[-1] for phones in lexicon.pronunciations)], np.int32)
+    """Last phone of each word, int32 [1 + V], 0 for no word."""
+    spoken = lexicon.pronunciations[1:]
+    return np.array([0, *(variants[0][-1] for variants in spoken)], np.int32)
 
 
 def _smooth(frames: tf.Tensor) -> tf.Tensor:

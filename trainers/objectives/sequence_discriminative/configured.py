@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfmodels.errors import DataError
 from tfmodels.lattices.graph import Arcs
 from tfmodels.lattices.pruning import lattice_mask
+from tfmodels.lattices.transcript import Transcripts
 from tfmodels.lattices.trellis import Labelled
 from tfmodels.lattices.trellis import is_possible
 from tfmodels.lattices.trellis import size
@@ -78,7 +79,8 @@ class ConfiguredCriterion:
         Args:
           logits: floating-point [B, T, P].
           lengths: int32 [B], frames of each utterance.
-          numerator: what was said: an alignment int32 [B, T], or a graph of each.
+          numerator: what was said: an alignment int32 [B, T], a graph of each, or
+            words as `Transcripts`.
           graph: what could have been said: a graph, or a stored lattice of each.
           accuracy: of the arcs of stored lattices, which MPE needs.
           head_logits: floating-point [B, T, P], of the head that `head_weight` is for.
@@ -154,6 +156,7 @@ class ConfiguredCriterion:
             tf.where(possible[:, None, None], risk.derivative, 0),
             possible,
             risk.is_dropped,
+            tf.where(possible, risk.accuracy, 0),
         )
 
     def _boost(self, reference: tf.Tensor) -> Labelled:
@@ -180,5 +183,8 @@ def _alignment(
     """What was said as one output per frame, int32 [B, T]."""
     if isinstance(numerator, Arcs):
         numerator = best_path(scores, lengths, numerator).pdf
+    elif isinstance(numerator, Transcripts):
+        arcs, addend = numerator
+        numerator = best_path(scores, lengths, arcs, addend=addend).pdf
     # Padding is often -1, which is no output.
     return tf.maximum(numerator, 0)

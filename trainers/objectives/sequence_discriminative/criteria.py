@@ -16,14 +16,15 @@ from tfmodels.lattices.forward_backward import occupancies
 from tfmodels.lattices.graph import Arcs
 from tfmodels.lattices.leaky import leaky_occupancies
 from tfmodels.lattices.pruning import restricted
+from tfmodels.lattices.transcript import Transcripts
 from tfmodels.lattices.trellis import Labelled
 from tfmodels.lattices.trellis import is_possible
 from tfmodels.lattices.trellis import size
 
 _DROPPED_BELOW = 1e-20
 
-Numerator: TypeAlias = tf.Tensor | Arcs
-"""What was said: outputs of an alignment, int32 [B, T]; or a graph of each."""
+Numerator: TypeAlias = tf.Tensor | Arcs | Transcripts
+"""What was said: outputs of an alignment, int32 [B, T]; a graph of each; or words."""
 
 
 class Denominator(NamedTuple):
@@ -48,6 +49,9 @@ class Criterion(NamedTuple):
     """bool [B], whether numerator and denominator have paths for the utterance."""
     is_dropped: tf.Tensor
     """bool [B, T], frames whose derivative was set to zero."""
+    accuracy: tf.Tensor
+    """floating-point [B], frames in which a competing path is expected to be right. For
+    MMI the right states are those of the numerator, in proportion to their weight."""
 
 
 class Sums(NamedTuple):
@@ -87,6 +91,7 @@ def mmi(
         numerator.gamma - competitors.gamma,
         is_possible(numerator.log_z) & is_possible(competitors.log_z),
         dropped,
+        tf.reduce_sum(shared, axis=-1),
     )
 
 
@@ -107,7 +112,8 @@ def minimum_bayes_risk(
     accuracy = accuracy._replace(values=tf.cast(accuracy.values, scores.dtype))
     result = expectation(scores, lengths, denominator.arcs, accuracy, denominator.mask)
     none = tf.zeros(tf.shape(scores)[:2], tf.bool)
-    return _criterion(result.value, result.derivative, is_possible(result.log_z), none)
+    possible = is_possible(result.log_z)
+    return _criterion(result.value, result.derivative, possible, none, result.value)
 
 
 def numerator_sums(
@@ -123,6 +129,9 @@ def numerator_sums(
     """
     if isinstance(numerator, Arcs):
         return Sums(*occupancies(scores, lengths, numerator))
+    if isinstance(numerator, Transcripts):
+        arcs, addend = numerator
+        return Sums(*occupancies(scores, lengths, arcs, addend=addend))
     only = restricted(scores, numerator)
     log_z = log_partition(only, lengths, denominator.arcs, denominator.mask)
     kept = tf.sequence_mask(lengths, size(scores, 1)) & is_possible(log_z)[:, None]
@@ -193,6 +202,7 @@ def _criterion(
     derivative: tf.Tensor,
     possible: tf.Tensor,
     dropped: tf.Tensor,
+    accuracy: tf.Tensor,
 ) -> Criterion:
     """Zero where there is no path, and in frames that are dropped."""
     kept = possible[:, None] & ~dropped
@@ -201,4 +211,5 @@ def _criterion(
         tf.stop_gradient(tf.where(kept[..., None], derivative, 0)),
         possible,
         dropped & possible[:, None],
+        tf.stop_gradient(tf.where(possible, accuracy, 0)),
     )

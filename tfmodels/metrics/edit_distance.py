@@ -1,0 +1,70 @@
+"""Word errors: how a sequence of tokens differs from what was to be said."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+# More than the number of substitutions in any pair of sequences.
+_ERROR = 1 << 14
+
+
+class EditErrors(NamedTuple):
+    """Errors of each sequence; their sum is the Levenshtein distance."""
+
+    substitutions: tf.Tensor
+    """int32 [B], tokens that are there in place of others."""
+    insertions: tf.Tensor
+    """int32 [B], tokens that are too many."""
+    deletions: tf.Tensor
+    """int32 [B], tokens that are missing."""
+
+
+def edit_errors(hypothesis: tf.Tensor, reference: tf.Tensor) -> EditErrors:
+    """Fewest errors that make the hypotheses of the references.
+
+    Among ways with equally many errors, that with the fewest substitutions counts, for
+    it finds most tokens right. It can be compiled with XLA.
+
+    Args:
+      hypothesis: int32 [B, N]; 0 is no token, wherever it is: the words of the arcs of
+        a path may be passed as they are. At most 16,000 tokens in a row.
+      reference: int32 [B, M], likewise.
+    """
+    reference = tf.convert_to_tensor(reference)
+    hypothesis = tf.convert_to_tensor(hypothesis, reference.dtype)
+    said = _ERROR * tf.cast(reference != 0, tf.int32)
+    # Cost of all tokens of the reference before each place: of deleting them.
+    before = tf.pad(tf.cumsum(said, axis=1), [[0, 0], [1, 0]])
+
+    def take(costs: tf.Tensor, token: tf.Tensor) -> tf.Tensor:
+        """Costs [B, M + 1] of all beginnings of the reference after another token."""
+        unlike = tf.where(token[:, None] == reference, 0, _ERROR + 1)
+        replaced = tf.where(said > 0, costs[:, :-1] + unlike, costs[:, 1:] + _ERROR)
+        taken = tf.minimum(costs[:, 1:] + _ERROR, replaced)
+        taken = tf.concat([costs[:, :1] + _ERROR, taken], axis=1)
+        # Deletions: from any earlier place, at the price of what is in between.
+        taken = _running_minimum(taken - before) + before
+        return tf.where(token[:, None] == 0, costs, taken)
+
+    tokens = tf.transpose(hypothesis)
+    last = tf.foldl(take, tokens, before)[:, -1]
+    errors, substitutions = last // _ERROR, last % _ERROR
+    longer = _count(hypothesis) - _count(reference)
+    deletions = (errors - substitutions - longer) // 2
+    return EditErrors(substitutions, deletions + longer, deletions)
+
+
+def _count(tokens: tf.Tensor) -> tf.Tensor:
+    return tf.math.count_nonzero(tokens, axis=1, dtype=tf.int32)
+
+
+def _running_minimum(values: tf.Tensor) -> tf.Tensor:
+    """Smallest value up to each place of a row of int32 [B, N], in log N steps."""
+    reach = 1
+    while reach < values.shape[1]:
+        shifted = tf.pad(
+            values[:, :-reach], [[0, 0], [reach, 0]], constant_values=tf.int32.max
+        )
+        values = tf.minimum(values, shifted)
+        reach *= 2
+    return values

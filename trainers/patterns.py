@@ -1,0 +1,21 @@
+"""Patterns of the paths of variables."""
+
+import re
+from typing import Annotated
+
+import pydantic
+
+
+def _check_pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(
+            f"not a regular expression: {error}. Expected a pattern of variable paths"
+            f" such as '^stem/'. Received {value!r}."
+        ) from None
+    return value
+
+
+Pattern = Annotated[str, pydantic.AfterValidator(_check_pattern)]
+"""A regular expression, searched for anywhere in a variable's path."""

@@ -1,4 +1,4 @@
-"""Patterns of the paths of variables."""
+"""Regular expressions in configurations."""
 
 import re
 from typing import Annotated
@@ -11,11 +11,11 @@ def _check_pattern(value: str) -> str:
         re.compile(value)
     except re.error as error:
         raise ValueError(
-            f"not a regular expression: {error}. Expected a pattern of variable paths"
+            f"not a regular expression: {error}. Expected a pattern of names or paths"
             f" such as '^stem/'. Received {value!r}."
         ) from None
     return value
 
 
 Pattern = Annotated[str, pydantic.AfterValidator(_check_pattern)]
-"""A regular expression, searched for anywhere in a variable's path."""
+"""A regular expression, of names or paths as its key says."""

@@ -22,6 +22,7 @@ from trainers.configuration import read_yaml
 from trainers.configuration import schema
 from trainers.experiment import Experiment
 from trainers.optimizers.config import MomentumSGD
+from trainers.tasks.config import ImageClassificationConfig
 
 MINIMAL = """
 task: {kind: image_classification}
@@ -159,7 +160,7 @@ def test_micro_batches_are_checked_in_stages_too(write: Write):
 
 def test_data_must_suit_the_task(write: Write, monkeypatch: pytest.MonkeyPatch):
     table = experiment_module.DATA_OF_TASK
-    monkeypatch.setitem(table, next(iter(table)), MomentumSGD)
+    monkeypatch.setitem(table, ImageClassificationConfig, MomentumSGD)
     with pytest.raises(ConfigError, match=r"do not suit the task image_classification"):
         load_experiment(write(MINIMAL))
 

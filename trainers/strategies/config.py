@@ -7,6 +7,7 @@ from typing import Self
 import pydantic
 
 from tfmodels.config import Config
+from trainers.patterns import Pattern
 
 
 class DataParallelConfig(Config):
@@ -74,7 +75,7 @@ class PipelineConfig(Config):
     """Which forward tasks are done again before their gradient, in place of keeping
     all that they computed; `except_last` leaves out those whose gradient follows at
     once."""
-    keep: tuple[str, ...] = ()
+    keep: tuple[Pattern, ...] = ()
     """Regular expressions of items, by their whole names, that are not done again:
     what they computed is kept all the same."""
     inline: bool = False

@@ -11,9 +11,8 @@ OVERRIDES = ["data.train_utterances=400", "data.test_utterances=100"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", ["tiny", "smbr_tiny"])
-def test_sequence_training_makes_fewer_word_errors(config: str, tmp_path: Path) -> None:
-    trainers.train(f"async_sequence/{config}", tmp_path, OVERRIDES)
+def test_sequence_training_makes_fewer_word_errors(tmp_path: Path) -> None:
+    trainers.train("async_sequence/tiny", tmp_path, OVERRIDES)
     lines = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
     frames, *_, words = [line for line in lines if "test/wer" in line]
     assert frames["step"] == 250  # the end of cross entropy
@@ -22,5 +21,4 @@ def test_sequence_training_makes_fewer_word_errors(config: str, tmp_path: Path) 
     assert words["test/wer"] < 0.9 * best
     # Shorter sentences would be an easy way to fewer errors.
     assert words["test/insertions"] <= frames["test/insertions"] + 0.01
-    change = words["test/frame_accuracy"] - frames["test/frame_accuracy"]
-    assert abs(change) < 0.04
+    assert words["test/frame_accuracy"] > frames["test/frame_accuracy"] - 0.02

@@ -26,8 +26,7 @@ from trainers.strategies.pipeline.liveness import peak_bytes
 from trainers.strategies.pipeline.liveness import root
 from trainers.strategies.pipeline.liveness import size
 
-_RUNS = 7
-_REPEATED = 4
+_RUNS = 15
 _FREE = (*VIEWS, "Placeholder", "Const", "NoOp")
 _NORMALIZATIONS = ("FusedBatchNormV3", "LRN")
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
@@ -148,8 +147,8 @@ class _Traced:
     def measure(self, start: threading.Barrier) -> Seconds:
         """Medians of several runs, while others that share `start` run too."""
         arguments = tf.nest.map_structure(_random, self._arguments)
-        forward = _repeated(tf.function(self._run, autograph=False))
-        backward = _repeated(self._both)
+        forward = _without_results(tf.function(self._run, autograph=False))
+        backward = _without_results(self._both)
         alone, both = [], []
         with ExitStack() as failed, own_cores(tf.nest.flatten(arguments)[0].device):
             failed.callback(start.abort)  # The others must not wait for ever.
@@ -166,18 +165,15 @@ def _dense(gradients: Sequence[Any]) -> list[tf.Tensor]:
     return [tf.convert_to_tensor(each) for each in gradients if each is not None]
 
 
-def _repeated(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Calls a function some times, one after the other, without Python between."""
+def _without_results(function: Callable[..., Any]) -> Callable[..., tf.Tensor]:
+    """Calls a function and gives Python nothing back, which would take time too."""
 
     @tf.function(autograph=False)
-    def run(*arguments: Any) -> list[tf.Tensor]:
-        made: list[tf.Tensor] = []
-        for _ in range(_REPEATED):
-            with tf.control_dependencies(made):
-                results = tf.nest.flatten(function(*arguments))
-            # Waiting for a call that is put in place would be waiting for nothing.
-            made = [tf.identity(result) for result in results]
-        return made
+    def run(*arguments: Any) -> tf.Tensor:
+        results = tf.nest.flatten(function(*arguments))
+        # Waiting for a call that is put in place would be waiting for nothing.
+        with tf.control_dependencies([tf.identity(result) for result in results]):
+            return tf.constant(0)
 
     return run
 
@@ -187,7 +183,7 @@ def _timed(function: Callable[..., Any], arguments: Any) -> float:
     function(*arguments)
     if tf.config.list_logical_devices("GPU"):
         tf.test.experimental.sync_devices()  # Of others at the same time, too.
-    return (time.perf_counter() - start) / _REPEATED
+    return time.perf_counter() - start
 
 
 def _random(spec: tf.TensorSpec) -> tf.Tensor:

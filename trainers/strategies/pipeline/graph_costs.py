@@ -26,7 +26,7 @@ from trainers.strategies.pipeline.liveness import peak_bytes
 from trainers.strategies.pipeline.liveness import root
 from trainers.strategies.pipeline.liveness import size
 
-_RUNS = 15
+_RUNS = 9
 _FREE = (*VIEWS, "Placeholder", "Const", "NoOp")
 _NORMALIZATIONS = ("FusedBatchNormV3", "LRN")
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
@@ -147,15 +147,14 @@ class _Traced:
     def measure(self, start: threading.Barrier) -> Seconds:
         """Medians of several runs, while others that share `start` run too."""
         arguments = tf.nest.map_structure(_random, self._arguments)
-        forward = _without_results(tf.function(self._run, autograph=False))
-        backward = _without_results(self._both)
+        forward = tf.function(self._run, autograph=False)
         alone, both = [], []
         with ExitStack() as failed, own_cores(tf.nest.flatten(arguments)[0].device):
             failed.callback(start.abort)  # The others must not wait for ever.
             for _ in range(_RUNS + 1):
                 start.wait()
                 alone.append(_timed(forward, arguments[:3]))
-                both.append(_timed(backward, arguments))
+                both.append(_timed(self._both, arguments))
             failed.pop_all()
         seconds = statistics.median(alone[1:])
         return Seconds(seconds, max(0.0, statistics.median(both[1:]) - seconds))
@@ -163,19 +162,6 @@ class _Traced:
 
 def _dense(gradients: Sequence[Any]) -> list[tf.Tensor]:
     return [tf.convert_to_tensor(each) for each in gradients if each is not None]
-
-
-def _without_results(function: Callable[..., Any]) -> Callable[..., tf.Tensor]:
-    """Calls a function and gives Python nothing back, which would take time too."""
-
-    @tf.function(autograph=False)
-    def run(*arguments: Any) -> tf.Tensor:
-        results = tf.nest.flatten(function(*arguments))
-        # Waiting for a call that is put in place would be waiting for nothing.
-        with tf.control_dependencies([tf.identity(result) for result in results]):
-            return tf.constant(0)
-
-    return run
 
 
 def _timed(function: Callable[..., Any], arguments: Any) -> float:

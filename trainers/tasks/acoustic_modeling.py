@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfmodels.errors import ConfigError
 from tfmodels.lattices.viterbi import best_path
 from tfmodels.metrics.classification import top_k
 from tfmodels.metrics.edit_distance import edit_errors
@@ -26,6 +25,7 @@ from trainers.tasks.config import AcousticModelingConfig
 from trainers.tasks.hybrid import count_prior
 from trainers.tasks.hybrid import make_hybrid
 from trainers.tasks.models import build_model
+from trainers.tasks.models import check_model
 from trainers.totals import means
 
 _MAX_SHOWN = 16
@@ -59,16 +59,10 @@ class AcousticModeling:
         source = self._source("train")
         self.hybrid = make_hybrid(config, source)
         """States, lexicon and decoding graph."""
-        for key, expected in (
-            ("num_pdfs", self.hybrid.tying.num_pdfs),
-            ("feature_dim", source.feature_dim),
-        ):
-            if getattr(model, key) != expected:
-                raise ConfigError(
-                    f"model.{key}: the data, {data.kind}, do not suit the model."
-                    f" Expected {expected}; received {getattr(model, key)}."
-                )
-        self.log_prior = count_prior(source, self.hybrid.tying.num_pdfs)
+        num_pdfs = self.hybrid.tying.num_pdfs
+        sizes = {"num_pdfs": num_pdfs, "feature_dim": source.feature_dim}
+        check_model(model, data, sizes)
+        self.log_prior = count_prior(source, num_pdfs)
         """float32 [P], natural log of each output's share of the training frames."""
         self.splits: tuple[str, ...] = ("train", *data.held_out_splits())
         self.batch_size: int = data.batch_size

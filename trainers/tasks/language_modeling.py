@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfmodels.errors import ConfigError
 from tfmodels.metrics.classification import top_k
 from tfmodels.metrics.language_modeling import log_loss
 from tfmodels.metrics.language_modeling import sequence_accuracy
@@ -25,6 +24,7 @@ from trainers.interfaces import Totals
 from trainers.summaries import figures
 from trainers.tasks.config import LanguageModelingConfig
 from trainers.tasks.models import build_model
+from trainers.tasks.models import check_model
 from trainers.totals import means
 
 _MAX_SHOWN = 16
@@ -51,15 +51,8 @@ class LanguageModeling:
         self._sources: dict[str, TokenSource] = {}
         self._scorer = functools.cache(_scorer)
         source = self._source("train")
-        for key, expected in (
-            ("vocabulary_size", source.vocabulary_size),
-            ("max_length", source.length),
-        ):
-            if getattr(model, key) != expected:
-                raise ConfigError(
-                    f"model.{key}: the data, {data.kind}, do not suit the model."
-                    f" Expected {expected}; received {getattr(model, key)}."
-                )
+        sizes = {"vocabulary_size": source.vocabulary_size, "max_length": source.length}
+        check_model(model, data, sizes)
         self.splits: tuple[str, ...] = ("train", *data.held_out_splits())
         self.batch_size: int = data.batch_size
         self.steps_per_epoch: int = steps_per_epoch(

@@ -8,6 +8,7 @@ from typing import Any
 from typing import Literal
 
 import keras
+import tensorflow as tf
 
 from trainers.strategies.config import PipelineConfig
 from trainers.strategies.pipeline.costs import item_costs
@@ -179,8 +180,7 @@ def make_plan(
     times = _operations(footprint, partitioning)
     if measured:
         models = [part.model for part in sequence.cut(partitioning.sizes)]
-        here = not config.remote and config.devices in ("auto", "cpu")
-        times = _seconds(models, rows, config.stages if here else 1)
+        times = _seconds(models, rows, _num_together(config))
     stages = _stages(footprint, partitioning, schedule, times)
     byte = 0 if config.partition.costs == "memory" else config.partition.byte_cost
     crossing = [stage.sends for stage in stages]
@@ -206,6 +206,15 @@ _Times = list[tuple[Duration, Duration]]
 def _operations(footprint: Footprint, partitioning: Partitioning) -> _Times:
     flops = [footprint.flops(each.begin, each.end) for each in partitioning.boundaries]
     return [(forward, 2 * forward) for forward in flops]
+
+
+def _num_together(config: PipelineConfig) -> int:
+    """Stages that work at the same time on this machine's cores."""
+    if config.remote or config.devices not in ("auto", "cpu"):
+        return 1
+    if config.devices == "auto" and tf.config.list_physical_devices("GPU"):
+        return 1
+    return config.stages
 
 
 def _seconds(models: Sequence[keras.Model], rows: int, num_together: int) -> _Times:

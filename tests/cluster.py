@@ -79,7 +79,7 @@ class Process:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self._process.args}\n{self.output[-1000:]}\n{self.errors[-3000:]}"
 
 

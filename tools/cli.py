@@ -2,6 +2,8 @@
 
 import functools
 import os
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -71,5 +73,22 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
 
 
+def process() -> None:
+    """`main` as a process of its own, which ends at once if it leaves threads.
+
+    Those of TensorFlow that wait in C++ for a lost worker would abort an interpreter
+    that ends by itself ("exception not rethrown").
+    """
+    try:
+        main()
+    except SystemExit as end:
+        left = any(thread.daemon for thread in threading.enumerate())
+        if not (left and isinstance(end.code, int)):
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code)
+
+
 if __name__ == "__main__":
-    main()
+    process()

@@ -2,6 +2,8 @@
 
 import json
 import pathlib
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -107,3 +109,24 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sys.argv", ["tfmodels"])
     with pytest.raises(RuntimeError, match="a bug"):
         cli.main()
+
+
+def test_a_process_does_not_wait_for_threads_it_leaves():
+    found = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import atexit, sys, threading, time\n"
+            "from tools import cli\n"
+            "print('begun')\n"
+            "atexit.register(print, 'ended by itself')\n"
+            "threading.Thread(target=time.sleep, args=[60], daemon=True).start()\n"
+            "sys.argv = ['tfmodels', 'no-such-command']\n"
+            "cli.process()\n",
+        ],
+        cwd=pathlib.Path(__file__).parents[2],
+        text=True,
+        capture_output=True,
+        timeout=30,
+    )
+    assert (found.returncode, found.stdout) == (2, "begun\n")

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -33,6 +34,9 @@ LOST = (
 
 # Steps handed out and not done, for each replica: one to do, others to go on with.
 _IN_FLIGHT = 4
+# Seconds, at the end, for a worker that has been lost to be there again.
+_PATIENCE = 30.0
+_PAUSE = 0.1
 
 
 class Cluster:
@@ -53,6 +57,7 @@ class Cluster:
         workers, servers = cluster["worker"], cluster["ps"]
         connections.enter_context(watching(servers, workers))
         connections.enter_context(_quiet())
+        connections.callback(self._settle)
         self._processes = Workers([*servers, *workers], connections)
         self.num_replicas = len(workers)
         self.devices = [
@@ -67,7 +72,21 @@ class Cluster:
             rpc_layer="grpc"
         )
         strategy = tf.distribute.ParameterServerStrategy(resolver)
-        return tf.distribute.coordinator.ClusterCoordinator(strategy)
+        coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+        self._failures = coordinator._cluster.failure_handler
+        return coordinator
+
+    def _settle(self) -> None:
+        """Waits, not for long, for a worker that was lost and is not back yet.
+
+        TensorFlow's thread that waits for it in C++ aborts a process that ends.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        lost = self._failures._cluster_due_for_update_or_finish
+        while self._failures._should_preemption_thread_run and lost.is_set():
+            if time.monotonic() > deadline:
+                return
+            time.sleep(_PAUSE)
 
     def open(self, job: Job) -> "Coordinator":
         """Servers and replicas for a stage, or for the same one after a loss.

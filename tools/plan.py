@@ -164,7 +164,8 @@ def _sums(plan: "Plan") -> str:
         f"{plan.schedule.num_micro_batches} micro-batches of {plan.rows}: {times}\n"
         f"speed-up of at most {plan.speed_up:.2f} on {len(plan.devices)} devices, which"
         f" wait {plan.bubble:.1%} of the time\n"
-        f"{_size(plan.traffic)} cross the cuts in a step"
+        f"{_size(plan.traffic)} cross the cuts in a step; all devices hold at most"
+        f" {_size(plan.results)} of results at a time"
     )
 
 

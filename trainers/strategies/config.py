@@ -91,6 +91,12 @@ class PipelineConfig(Config):
     partition: PartitionConfig = PartitionConfig()
     """Which layers make a stage."""
 
+    @property
+    def traced_inline(self) -> bool:
+        """`inline`, or `zb_h1`: gradients of the weights alone can be taken out of a
+        graph, not of a function."""
+        return self.inline or self.schedule == "zb_h1"
+
     @pydantic.model_validator(mode="after")
     def _nothing_to_keep(self) -> Self:
         if self.keep and self.rematerialize == "never":

@@ -13,24 +13,19 @@ from typing import Any
 from typing import NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import ops
-from tensorflow.python.profiler.internal import flops_registry  # noqa: F401
-from tensorflow.python.util import deprecation
 
 from tfmodels.errors import ConfigError
 from trainers.devices import own_cores
-from trainers.strategies.pipeline.liveness import VIEWS
+from trainers.strategies.pipeline.liveness import ancestors
 from trainers.strategies.pipeline.liveness import peak_bytes
 from trainers.strategies.pipeline.liveness import root
 from trainers.strategies.pipeline.liveness import size
+from trainers.strategies.pipeline.operation_costs import accumulated
+from trainers.strategies.pipeline.operation_costs import flops
 
 _RUNS = 9
-_FREE = (*VIEWS, "Placeholder", "Const", "NoOp")
-_NORMALIZATIONS = ("FusedBatchNormV3", "LRN")
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-_LOOPS = ("While", "StatelessWhile")
 
 
 class Seconds(NamedTuple):
@@ -38,6 +33,13 @@ class Seconds(NamedTuple):
 
     forward: float
     backward: float
+
+
+class Temporaries(NamedTuple):
+    """Bytes, of each pass."""
+
+    forward: int
+    backward: int
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,11 @@ class ItemCost:
     """Which of the tensors that it reads the gradient needs."""
     kept_writes: tuple[int, ...]
     """Which of the tensors that it writes the gradient needs."""
-    temporaries: int
-    """Most bytes that a pass, forward or backward, holds besides at a time; gradients
-    of weights, which stay, left out."""
+    temporaries: Temporaries
+    """Most bytes that a pass holds besides at a time; gradients of weights, which
+    stay, left out."""
+    postponed: int
+    """Bytes of gradients of inner results that gradients of weights take, too."""
     seconds: Seconds | None
     """None unless measured."""
 
@@ -68,7 +72,7 @@ def num_bytes(tensor: Any, rows: int) -> int:
 def model_cost(model: keras.Model, rows: int, measured: bool = False) -> ItemCost:
     """What a model costs, from a list to a dict of tensors; see `item_costs`."""
     traced = _Traced(model, rows)
-    run = _ancestors(traced.writes)
+    run = ancestors(traced.writes)
     forward = [op for op in traced.forward if op in run]
     roots = [root(tensor).ref() for tensor in traced.reads]
     ends = [root(tensor).ref() for tensor in traced.writes]
@@ -79,13 +83,14 @@ def model_cost(model: keras.Model, rows: int, measured: bool = False) -> ItemCos
         if tensor.deref().op.type not in ("Placeholder", "Const")
     ]
     return ItemCost(
-        flops=sum(map(_flops, forward)),
-        residuals=sum(map(size, inner)) + sum(map(_accumulated, forward)),
+        flops=sum(map(flops, forward)),
+        residuals=sum(map(size, inner)) + sum(map(accumulated, forward)),
         kept_reads=tuple(i for i, each in enumerate(roots) if each in kept),
         kept_writes=tuple(
             i for i, end in enumerate(ends) if end in kept and end not in roots
         ),
         temporaries=_temporaries(traced, forward, {*kept, *ends}),
+        postponed=_postponed(traced, kept),
         seconds=traced.measure(threading.Barrier(1)) if measured else None,
     )
 
@@ -208,18 +213,6 @@ def _variable_spec(variable: keras.Variable) -> tf.TensorSpec:
     return tf.TensorSpec(variable.shape, variable.dtype)
 
 
-def _ancestors(tensors: Sequence[tf.Tensor]) -> set[tf.Operation]:
-    """The operations that are needed to compute some tensors."""
-    found: set[tf.Operation] = set()
-    waiting = [tensor.op for tensor in tensors]
-    while waiting:
-        op = waiting.pop()
-        if op not in found:
-            found.add(op)
-            waiting += [tensor.op for tensor in op.inputs]
-    return found
-
-
 def _kept(traced: _Traced) -> Iterator[tf.Tensor]:
     """Results of the forward pass, and arguments, that the backward pass takes."""
     forward = {op.name for op in traced.forward}
@@ -230,59 +223,27 @@ def _kept(traced: _Traced) -> Iterator[tf.Tensor]:
 
 def _temporaries(
     traced: _Traced, forward: Sequence[tf.Operation], kept: set[Any]
-) -> int:
+) -> Temporaries:
     """See `ItemCost.temporaries`; `kept` are tensors that are counted elsewhere."""
-    needed = _ancestors([*traced.weight_gradients, *traced.input_gradients])
+    needed = ancestors([*traced.weight_gradients, *traced.input_gradients])
     backward = [op for op in traced.backward if op in needed]
     inner = [op for op in forward if op.type != "Placeholder"]
     stay = kept | {root(each).ref() for each in traced.weight_gradients}
     upstream = [tensor.op for tensor in traced.upstream]
-    return max(peak_bytes(inner, stay), peak_bytes([*upstream, *backward], stay))
-
-
-def _flops(op: tf.Operation) -> int:
-    """What TensorFlow states for an operation, or one for each result.
-
-    A normalization in one piece counts 5 for each result; what is called, as often as
-    it is.
-    """
-    if op.type in _FREE:
-        return 0
-    if op.type in _CALLS:
-        return sum(map(_flops, _body(op, "f")))
-    if op.type in _LOOPS:
-        return _trips(op) * sum(map(_flops, _body(op, "body")))
-    with deprecation.silence():  # TensorFlow's own statistics use what it deprecates.
-        stated = ops.get_stats_for_node_def(op.graph, op.node_def, "flops").value
-    if stated is not None:
-        return int(stated)
-    results = sum(
-        output.shape.num_elements() or 0
-        for output in op.outputs
-        if output.dtype.is_floating
+    return Temporaries(
+        peak_bytes(inner, stay), peak_bytes([*upstream, *backward], stay)
     )
-    return 5 * results if op.type in _NORMALIZATIONS else results
 
 
-def _accumulated(op: tf.Operation) -> int:
-    """Bytes that a loop keeps of all its iterations for the gradient."""
-    if op.type in _CALLS:
-        return sum(map(_accumulated, _body(op, "f")))
-    if op.type not in _LOOPS:
-        return 0
-    pushed = (o for o in _body(op, "body") if o.type == "TensorListPushBack")
-    return _trips(op) * sum(size(o.inputs[1]) for o in pushed)
-
-
-def _body(op: tf.Operation, attribute: str) -> Sequence[tf.Operation]:
-    name = op.get_attr(attribute).name
-    return op.graph._get_function(name).graph.get_operations()
-
-
-def _trips(op: tf.Operation) -> int:
-    """Iterations of a loop, 1 if they are not known."""
-    bound = op.inputs[1]
-    if bound.op.type == "Max":  # Of one number, in Keras' recurrent layers.
-        bound = bound.op.inputs[0]
-    value = tf.get_static_value(bound)
-    return 1 if value is None else max(1, int(np.max(value)))
+def _postponed(traced: _Traced, kept: set[Any]) -> int:
+    """See `ItemCost.postponed`; `kept` are tensors that are counted elsewhere."""
+    forward = {op.name for op in traced.forward}
+    first = ancestors(traced.input_gradients)
+    late = ancestors(traced.weight_gradients) - first
+    taken = {
+        root(tensor).ref()
+        for op in late
+        for tensor in op.inputs
+        if tensor.op in first and tensor.op.name not in forward
+    }
+    return sum(size(each.deref()) for each in taken - kept)

@@ -24,6 +24,18 @@ def root(tensor: tf.Tensor) -> tf.Tensor:
     return tensor
 
 
+def ancestors(tensors: Sequence[tf.Tensor]) -> set[tf.Operation]:
+    """The operations that are needed to compute some tensors."""
+    found: set[tf.Operation] = set()
+    waiting = [tensor.op for tensor in tensors]
+    while waiting:
+        op = waiting.pop()
+        if op not in found:
+            found.add(op)
+            waiting += [tensor.op for tensor in op.inputs]
+    return found
+
+
 def peak_bytes(operations: Sequence[tf.Operation], elsewhere: Collection[Any]) -> int:
     """Most bytes of results at a time, if operations run one after another.
 

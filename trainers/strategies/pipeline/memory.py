@@ -2,37 +2,25 @@
 
 from collections import defaultdict
 from collections.abc import Hashable
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from itertools import accumulate
 from math import prod
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
+from trainers.strategies.config import PipelineConfig
 from trainers.strategies.pipeline.balance import RangeCost
 from trainers.strategies.pipeline.costs import writes
 from trainers.strategies.pipeline.graph_costs import ItemCost
 from trainers.strategies.pipeline.graph_costs import num_bytes
+from trainers.strategies.pipeline.holdings import Holding
+from trainers.strategies.pipeline.holdings import holdings
 from trainers.strategies.pipeline.schedules import Schedule
-from trainers.strategies.pipeline.schedules import Task
+from trainers.strategies.pipeline.segments import kept_items
 from trainers.strategies.pipeline.segments import segments
 from trainers.strategies.pipeline.sequence import LayerSequence
-
-
-class Holding(NamedTuple):
-    """What a stage holds at some moment."""
-
-    whole: int
-    """Micro-batches of which it holds all that their gradient needs."""
-    begun: int
-    """Micro-batches of which it holds only what it takes to compute them again."""
-
-
-Holdings = dict[int, Holding]
-"""By stage."""
 
 
 class DistinctSum:
@@ -69,7 +57,10 @@ class Footprint:
       costs: of each item.
       rows: examples in a micro-batch.
       num_slots: numbers that the optimizer and averages keep for each weight.
-      kept: which items are never computed again.
+      config: what is kept when others are computed again, and how tasks are traced.
+
+    Raises:
+      ConfigError: what is to be kept is not there.
     """
 
     def __init__(
@@ -78,10 +69,11 @@ class Footprint:
         costs: Sequence[ItemCost],
         rows: int,
         num_slots: int,
-        kept: Sequence[bool],
+        config: PipelineConfig,
     ) -> None:
         self._flops = [0, *accumulate(cost.flops for cost in costs)]
-        self._kept = kept
+        self._kept = kept_items(sequence, config.keep)
+        self._inline = config.traced_inline
         weights, states = _variables(sequence)
         self.parameters = DistinctSum(
             [{id(v): prod(v.shape) for v in row} for row in weights]
@@ -109,6 +101,7 @@ class Footprint:
         self.residuals = DistinctSum(needed)
         """Bytes that the gradient needs of what the forward pass reads and makes."""
         self._temporaries = [cost.temporaries for cost in costs]
+        self._postponed = [0, *accumulate(cost.postponed for cost in costs)]
         self._gradients = DistinctSum(
             [{id(v): _size(v) for v in trained} for trained in weights]
         )
@@ -143,9 +136,19 @@ class Footprint:
         """Bytes that a task needs only while it runs.
 
         Gradients of a micro-batch, until they are added to the sums, and the results
-        inside of one item.
+        inside of one item. TensorFlow takes those of the weights last when it runs a
+        function: what they are computed from is held before they are.
         """
-        return self._gradients(begin, end) + max(self._temporaries[begin:end])
+        held = self._gradients(begin, end)
+        if not self._inline:
+            parts = segments(self._kept, begin, end)
+            late = (self._postponed[p.end] - self._postponed[p.begin] for p in parts)
+            held = max(held, *late)
+        return held + max(map(max, self._temporaries[begin:end]))
+
+    def forward_temporaries(self, begin: int, end: int) -> int:
+        """The same of a task that makes no gradients."""
+        return max(found.forward for found in self._temporaries[begin:end])
 
     def range_cost(self, schedule: Schedule) -> RangeCost:
         """The most bytes that a stage needs at a time under a schedule.
@@ -171,31 +174,6 @@ class Footprint:
             return held + self.temporaries(begin, end)
 
         return cost
-
-
-def holdings(order: Iterable[Task]) -> list[Holdings]:
-    """What a device's stages hold, after each of its tasks that makes them hold more.
-
-    All that the gradient needs, from the forward task, or from doing it again, to the
-    last task that needs it; before it is done again, only what that takes (arXiv
-    1811.06965, section 2.3).
-    """
-    tasks = list(order)
-    again = {task[1:] for task in tasks if task.kind == "R"}
-    last = "W" if any(task.kind == "W" for task in tasks) else "B"
-    held: dict[int, Holding] = {}
-    moments = []
-    for task in tasks:
-        whole, begun = held.get(task.stage, Holding(0, 0))
-        repeated = task[1:] in again
-        whole += task.kind == "R" or (task.kind == "F" and not repeated)
-        begun += (task.kind == "F" and repeated) - (task.kind == "R")
-        held[task.stage] = Holding(whole, begun)
-        if task.kind in ("F", "R"):
-            moments.append(dict(held))
-        if task.kind == last:
-            held[task.stage] = Holding(whole - 1, begun)
-    return moments
 
 
 def _variables(

@@ -21,7 +21,6 @@ from trainers.strategies.pipeline.graph_costs import ItemCost
 from trainers.strategies.pipeline.memory import Footprint
 from trainers.strategies.pipeline.schedules import Schedule
 from trainers.strategies.pipeline.schedules import schedule
-from trainers.strategies.pipeline.segments import kept_items
 from trainers.strategies.pipeline.sequence import Item
 from trainers.strategies.pipeline.sequence import LayerSequence
 
@@ -188,9 +187,7 @@ def _balanced(
     costs: Sequence[ItemCost],
 ) -> tuple[int, ...]:
     settings = config.partition
-    footprint = Footprint(
-        sequence, costs, rows, num_slots, kept_items(sequence, config.keep)
-    )
+    footprint = Footprint(sequence, costs, rows, num_slots, config)
     places = range(len(costs))
     work: list[Cost]
     if settings.costs == "flops":

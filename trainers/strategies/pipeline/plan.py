@@ -4,30 +4,32 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 from typing import Literal
 
 import keras
-import tensorflow as tf
 
 from trainers.strategies.config import PipelineConfig
 from trainers.strategies.pipeline.costs import item_costs
-from trainers.strategies.pipeline.graph_costs import seconds_together
+from trainers.strategies.pipeline.holdings import Holdings
+from trainers.strategies.pipeline.holdings import holdings
+from trainers.strategies.pipeline.holdings import peak_together
 from trainers.strategies.pipeline.memory import Footprint
-from trainers.strategies.pipeline.memory import Holding
-from trainers.strategies.pipeline.memory import holdings
 from trainers.strategies.pipeline.partition import Partitioning
 from trainers.strategies.pipeline.partition import make_partitioning
 from trainers.strategies.pipeline.partition import micro_batch_rows
 from trainers.strategies.pipeline.partition import training_schedule
 from trainers.strategies.pipeline.schedules import Schedule
 from trainers.strategies.pipeline.schedules import Task
-from trainers.strategies.pipeline.segments import kept_items
 from trainers.strategies.pipeline.sequence import LayerSequence
 from trainers.strategies.pipeline.simulation import Duration
 from trainers.strategies.pipeline.simulation import Timeline
 from trainers.strategies.pipeline.simulation import peak_live
 from trainers.strategies.pipeline.simulation import simulate
+from trainers.strategies.pipeline.stage_times import Times
+from trainers.strategies.pipeline.stage_times import operations
+from trainers.strategies.pipeline.stage_times import seconds
 
 _DURATIONS = ("forward", "again", "backward")
 
@@ -62,6 +64,8 @@ class StagePlan:
     """Bytes that are held of it until it is computed again."""
     temporaries: int
     """Bytes that a task needs only while it runs."""
+    forward_temporaries: int
+    """The same of a task that makes no gradients."""
     sends: int
     """Bytes that pass to later stages over the cut behind it."""
 
@@ -101,6 +105,9 @@ class Plan:
     """Trainable numbers of the whole model."""
     rows: int
     """Examples of the largest micro-batch."""
+    results: int
+    """Most bytes of activations and temporary results on all devices at a time, which
+    devices of one machine share."""
     traffic: int
     """Bytes that cross all cuts in a step of one replica, forward and backward."""
 
@@ -140,6 +147,7 @@ class Plan:
             "one_device": float(self.one_device),
             "speed_up": self.speed_up,
             "bubble_of_total_time": self.bubble,
+            "results_bytes": self.results,
             "traffic_bytes": self.traffic,
             "stages": [
                 vars(stage) | {name: float(vars(stage)[name]) for name in _DURATIONS}
@@ -174,60 +182,33 @@ def make_plan(
     measured = config.partition.costs == "time"
     costs = item_costs(sequence, rows, measured and config.partition.file is None)
     partitioning = make_partitioning(sequence, config, rows, num_slots, costs)
-    footprint = Footprint(
-        sequence, costs, rows, num_slots, kept_items(sequence, config.keep)
-    )
-    times = _operations(footprint, partitioning)
+    footprint = Footprint(sequence, costs, rows, num_slots, config)
+    times = operations(footprint, partitioning)
     if measured:
         models = [part.model for part in sequence.cut(partitioning.sizes)]
-        times = _seconds(models, rows, _num_together(config))
+        times = seconds(models, rows, config)
     stages = _stages(footprint, partitioning, schedule, times)
     byte = 0 if config.partition.costs == "memory" else config.partition.byte_cost
     crossing = [stage.sends for stage in stages]
+    timeline = simulate(
+        schedule, _durations(schedule, stages), Fraction(byte) * max(crossing)
+    )
     return Plan(
         partitioning=partitioning,
         stages=stages,
         devices=_devices(schedule, stages),
         schedule=schedule,
-        timeline=simulate(
-            schedule, _durations(schedule, stages), Fraction(byte) * max(crossing)
-        ),
+        timeline=timeline,
         unit="seconds" if measured else "operations",
         parameters=footprint.parameters(0, len(sequence.items)),
         rows=rows,
+        results=_results(schedule, timeline, stages),
         traffic=2 * config.microbatches * sum(crossing),
     )
 
 
-_Times = list[tuple[Duration, Duration]]
-"""Forward and backward, of each stage."""
-
-
-def _operations(footprint: Footprint, partitioning: Partitioning) -> _Times:
-    flops = [footprint.flops(each.begin, each.end) for each in partitioning.boundaries]
-    return [(forward, 2 * forward) for forward in flops]
-
-
-def _num_together(config: PipelineConfig) -> int:
-    """Stages that work at the same time on this machine's cores."""
-    if config.remote or config.devices not in ("auto", "cpu"):
-        return 1
-    if config.devices == "auto" and tf.config.list_physical_devices("GPU"):
-        return 1
-    return config.stages
-
-
-def _seconds(models: Sequence[keras.Model], rows: int, num_together: int) -> _Times:
-    """Measured on this machine, as many at a time as it has stages that work."""
-    return [
-        (Fraction(found.forward), Fraction(found.backward))
-        for first in range(0, len(models), num_together)
-        for found in seconds_together(models[first : first + num_together], rows)
-    ]
-
-
 def _stages(
-    footprint: Footprint, partitioning: Partitioning, schedule: Schedule, times: _Times
+    footprint: Footprint, partitioning: Partitioning, schedule: Schedule, times: Times
 ) -> tuple[StagePlan, ...]:
     total = Fraction(sum(forward + backward for forward, backward in times)) or 1
     stages = []
@@ -252,26 +233,38 @@ def _stages(
                 residuals=footprint.residuals(*items),
                 begun=footprint.begun(*items),
                 temporaries=footprint.temporaries(*items),
+                forward_temporaries=footprint.forward_temporaries(*items),
                 sends=footprint.crossing(each.end),
             )
         )
     return tuple(stages)
 
 
-def _devices(schedule: Schedule, stages: Sequence[StagePlan]) -> tuple[DevicePlan, ...]:
-    def held(number: int, holding: Holding) -> int:
-        stage = stages[number]
-        return holding.whole * stage.residuals + holding.begun * stage.begun
+def _held(stages: Sequence[StagePlan], moment: Holdings) -> int:
+    return sum(
+        holding.whole * stages[number].residuals + holding.begun * stages[number].begun
+        for number, holding in moment.items()
+    )
 
+
+def _results(
+    schedule: Schedule, timeline: Timeline, stages: Sequence[StagePlan]
+) -> int:
+    def inside(task: Task) -> int:
+        stage = stages[task.stage]
+        forward = task.kind in ("F", "R")
+        return stage.forward_temporaries if forward else stage.temporaries
+
+    return peak_together(schedule, timeline, partial(_held, stages), inside)
+
+
+def _devices(schedule: Schedule, stages: Sequence[StagePlan]) -> tuple[DevicePlan, ...]:
     live = peak_live(schedule)
     return tuple(
         DevicePlan(
             peak_live=live[device],
             variables=sum(s.variables for s in stages if s.device == device),
-            activations=max(
-                sum(held(number, holding) for number, holding in moment.items())
-                for moment in holdings(order)
-            ),
+            activations=max(_held(stages, moment) for moment in holdings(order)),
             temporaries=max(s.temporaries for s in stages if s.device == device),
         )
         for device, order in enumerate(schedule.orders)

@@ -61,7 +61,7 @@ class Pipeline:
                 f" Expected 1; received {run.accumulation}. Raise strategy.microbatches"
                 " instead."
             )
-        if run.xla and (config.inline or config.schedule == "zb_h1"):
+        if run.xla and config.traced_inline:
             raise ConfigError(
                 "run.xla: a compiled stage is a function, whose operations do not stand"
                 " in the graph. Expected strategy.inline: false and another"
@@ -71,8 +71,6 @@ class Pipeline:
         self._config = config
         self._run = run
         self._schedule = training_schedule(config)
-        # Gradients of the weights alone can be taken out of a graph, not of a function.
-        self._inline = config.inline or config.schedule == "zb_h1"
         # TensorFlow would rewrite sums up to the cuts: rounding would depend on these.
         tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
         with ExitStack() as connections:
@@ -114,7 +112,13 @@ class Pipeline:
         _check_objective(stage.objective)
         data = stage.task.dataset("train", start=start - stage.start)
         return PipelineTrainable(
-            self._layout, self._schedule, self._inline, placed, stage, self._run, data
+            self._layout,
+            self._schedule,
+            self._config.traced_inline,
+            placed,
+            stage,
+            self._run,
+            data,
         )
 
     def evaluator(self, placed: Placed, stage: Stage) -> Callable[[str], Totals]:

@@ -5,13 +5,18 @@ import random
 import keras
 import pytest
 
+from trainers.strategies.config import PipelineConfig
 from trainers.strategies.pipeline.costs import item_costs
+from trainers.strategies.pipeline.holdings import Holdings
+from trainers.strategies.pipeline.holdings import holdings
+from trainers.strategies.pipeline.holdings import peak_together
 from trainers.strategies.pipeline.memory import DistinctSum
 from trainers.strategies.pipeline.memory import Footprint
-from trainers.strategies.pipeline.memory import holdings
 from trainers.strategies.pipeline.placement import without_values
+from trainers.strategies.pipeline.schedules import Task
 from trainers.strategies.pipeline.schedules import schedule
 from trainers.strategies.pipeline.sequence import LayerSequence
+from trainers.strategies.pipeline.simulation import simulate
 
 ROWS = 3
 
@@ -62,14 +67,28 @@ def test_all_stages_of_a_device_count() -> None:
     assert max(held) == 11
 
 
-def footprint(model: keras.Model) -> Footprint:
+def test_devices_that_share_a_memory_do_not_peak_at_the_same_time() -> None:
+    def held(moment: Holdings) -> int:
+        return 10 * sum(holding.whole for holding in moment.values())
+
+    def inside(task: Task) -> int:
+        return {"F": 1, "B": 5}[task.kind]
+
+    # Each device has 10 + 5 at its own peak; the first waits while the second works.
+    for num_micro_batches, peak in ((1, 10 + 15), (2, 20 + 25)):
+        orders = schedule("gpipe", 2, num_micro_batches)
+        timeline = simulate(orders, lambda task: 1)
+        assert peak_together(orders, timeline, held, inside) == peak
+
+
+def footprint(model: keras.Model, rows: int = ROWS, inline: bool = False) -> Footprint:
     sequence = LayerSequence(model)
     return Footprint(
         sequence,
-        item_costs(sequence, ROWS),
-        ROWS,
+        item_costs(sequence, rows),
+        rows,
         num_slots=2,
-        kept=[False] * len(sequence.items),
+        config=PipelineConfig(inline=inline),
     )
 
 
@@ -94,6 +113,27 @@ def test_bytes_of_a_chain() -> None:
     assert found.residuals(0, 1) == ROWS * 5 * 4
     assert found.residuals(2, 3) == ROWS * (7 + 2) * 4
     assert found.residuals(0, 3) >= ROWS * (5 + 7 + 7 + 2) * 4
+
+
+def test_gradients_of_weights_come_last_in_a_function() -> None:
+    def build() -> keras.Model:
+        x = read = keras.Input((5,))
+        for width in (700, 300):
+            x = keras.layers.Dense(width, "tanh", use_bias=False)(x)
+        return keras.Model(read, {"y": x})
+
+    model = without_values(build)
+    gradients = 4 * (5 * 700 + 700 * 300)
+    # The product of a layer's input and the gradient before the activation can wait,
+    # and that gradient with it.
+    late = [cost.postponed for cost in item_costs(LayerSequence(model), 10**6)]
+    assert late == [4 * 10**6 * 700, 4 * 10**6 * 300]
+    inline = footprint(model, 10**6, inline=True)
+    called = footprint(model, 10**6)
+    inside = inline.temporaries(0, 2) - gradients
+    assert called.temporaries(0, 2) == sum(late) + inside
+    few = footprint(model, 1)
+    assert few.temporaries(0, 2) == footprint(model, 1, inline=True).temporaries(0, 2)
 
 
 def test_shared_weights_and_skips() -> None:

@@ -12,6 +12,7 @@ from tfmodels.errors import ConfigError
 from trainers.strategies.config import PipelineConfig
 from trainers.strategies.pipeline.costs import item_costs
 from trainers.strategies.pipeline.graph_costs import ItemCost
+from trainers.strategies.pipeline.graph_costs import Temporaries
 from trainers.strategies.pipeline.partition import Partitioning
 from trainers.strategies.pipeline.partition import make_partitioning
 from trainers.strategies.pipeline.partition import micro_batch_rows
@@ -109,7 +110,10 @@ def test_a_cap_that_nobody_can_meet() -> None:
 
 def test_a_cap_moves_the_cut() -> None:
     # A million bytes are kept in dense1. Stage 0 holds two micro-batches, stage 1 one.
-    costs = [ItemCost(1, 10**6 * (i == 1), (), (), 0, None) for i in range(5)]
+    costs = [
+        ItemCost(1, 10**6 * (i == 1), (), (), Temporaries(0, 0), 0, None)
+        for i in range(5)
+    ]
     for cap, sizes in ((None, (2, 3)), (1_500_000, (1, 4))):
         settings = config(stages=2, partition={"memory_cap": cap})
         assert make_partitioning(chain(), settings, 2, 2, costs).sizes == sizes

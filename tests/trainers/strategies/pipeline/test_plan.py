@@ -91,7 +91,11 @@ def test_1f1b_holds_less_than_gpipe() -> None:
     assert [device.peak_live for device in early.devices] == [4, 3, 2, 1]
     for a, b in zip(late.devices, early.devices, strict=True):
         assert a.memory > b.memory
+        assert a.temporaries == b.temporaries
         assert a.variables == b.variables
+    for each in (late, early):
+        apart = sum(device.activations + device.temporaries for device in each.devices)
+        assert apart / 2 < each.results < apart
 
 
 def test_zero_bubble_and_interleaving_wait_less() -> None:

@@ -4,15 +4,22 @@ import json
 import math
 import os
 import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import trainers
+from tests.cluster import ROOT
+from tests.cluster import SECONDS
 from tests.cluster import Machine
 from tests.cluster import Process
 from tests.cluster import is_gone
 from tests.cluster import wait_until
+from tests.distributed import unit_pushes
 from tests.distributed.jobs import history
 from tests.distributed.jobs import last_step
 from tests.distributed.jobs import saved_steps
@@ -26,6 +33,7 @@ from trainers.strategies.config import ParameterServerConfig
 pytestmark = pytest.mark.multiprocess
 
 STEPS = 300
+UNITS = 400
 CHIEF, WORKERS, SERVERS = 0, (1, 2), (3, 4)
 """Places of the processes among the launcher's children."""
 CONFIG = f"""
@@ -106,6 +114,28 @@ def test_every_push_counts(machine: Machine, config: Path, tmp_path: Path) -> No
     assert trainers.evaluate(run, [elsewhere]) == pytest.approx(metrics(run))
 
 
+def test_no_unit_of_any_push_is_lost(machine: Machine) -> None:
+    jobs = roles(ParameterServerConfig(), 2, 2)
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(5)]
+    chief, *others = members(jobs, addresses)
+    for each in others:
+        machine.start("launch", "worker", TF_CONFIG=each.tf_config)
+    found = subprocess.run(
+        [sys.executable, "-m", "tests.distributed.unit_pushes", str(UNITS)],
+        cwd=ROOT,
+        env={**os.environ, "TF_CONFIG": chief.tf_config},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert found.returncode == 0, found.stderr
+    values = json.loads(found.stdout)
+    assert values["pushes"] == values["staleness"] == UNITS
+    assert values["accumulators"] == [unit_pushes.START + UNITS] * unit_pushes.SIZE
+    steps = unit_pushes.RATE / np.sqrt(unit_pushes.START + np.arange(1, UNITS + 1))
+    np.testing.assert_allclose(values["weights"], -steps.sum(), rtol=1e-5)
+
+
 def test_sigterm_saves_and_the_run_resumes(
     machine: Machine, config: Path, tmp_path: Path
 ) -> None:
@@ -134,6 +164,19 @@ def test_a_worker_that_is_killed_returns(
     assert metrics(run)["test/loss"] < math.log(10)
 
 
+def test_all_workers_that_are_killed_return(
+    machine: Machine, config: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    launcher = launched(machine, config, run)
+    children = launcher.children
+    for worker in WORKERS:
+        os.kill(children[worker], signal.SIGKILL)
+    assert launcher.wait() == 0, launcher
+    assert STEPS <= pushes(run) <= STEPS + len(WORKERS)
+    assert metrics(run)["test/loss"] < math.log(10)
+
+
 def test_a_server_that_is_killed_loses_a_chunk_at_most(
     machine: Machine, config: Path, tmp_path: Path
 ) -> None:
@@ -159,6 +202,19 @@ def test_all_workers_gone_is_noticed(
     assert launcher.wait(60) == 1, launcher
     assert "Start all of them again" in " ".join(launcher.errors.split())
     assert saved_steps(run)[-1] >= 40
+
+
+def test_a_port_in_use(machine: Machine) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        jobs = roles(ParameterServerConfig(), 1, 1)
+        others = [f"127.0.0.1:{port}" for port in free_ports(2)]
+        worker = members(jobs, [others[0], address, others[1]])[1]
+        process = machine.start("launch", "worker", TF_CONFIG=worker.tf_config)
+        assert process.wait() == 2, process
+    assert f"TF_CONFIG: cannot serve at {address}" in process.errors
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def expected(model, sorting) -> np.ndarray:
 def files(model, sorting, tmp_path_factory) -> dict:
     """The network in each numeric format, as a path."""
     folder = tmp_path_factory.mktemp("tflite")
-    samples = list(sorting.calibration(100))
+    samples = list(sorting.calibration(KerasProgram({}), 100))
     for numbers in FORMATS:
         seen = samples if numbers.startswith("int") else None
         content = convert(model, sorting.device, numbers, seen)

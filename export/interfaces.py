@@ -88,9 +88,7 @@ class Signatures(Protocol):
     def preprocessing(self) -> dict[str, Any]:
         """How a caller of a `device` endpoint makes its input from what a user has."""
 
-    def calibration(
-        self, program: Program, count: int
-    ) -> Iterator[tuple[str, Arrays]]:
+    def calibration(self, program: Program, count: int) -> Iterator[tuple[str, Arrays]]:
         """Real inputs of the `device` endpoints, each with its endpoint.
 
         Args:

@@ -28,7 +28,8 @@ def stream(
     shapes = program.inputs(STEP)
     rows = np.arange(len(features))[:, None]
     memory = {
-        name: np.zeros((len(features), *shape[1:]), np.float32)
+        # Only the first axis, of the utterances, may be of any size.
+        name: np.zeros([len(features), *(n for n in shape[1:] if n)], np.float32)
         for name, shape in shapes.items()
         if name != "features"
     }

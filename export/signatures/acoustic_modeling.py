@@ -30,6 +30,11 @@ from trainers.interfaces import Batch
 from trainers.tasks.acoustic_modeling import with_labels
 
 _DECODER = "decoder.json"
+# What makes a path of a graph; its type.
+_OWN = {
+    **dict.fromkeys(("source", "target", "pdf"), tf.int32),
+    **dict.fromkeys(("weight", "initial", "final"), tf.float32),
+}
 # Neighbouring frames are alike: one step in so many is enough to calibrate with.
 _APART = 5
 
@@ -48,9 +53,11 @@ class AcousticModelingSignatures:
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the recogniser's parts."""
-        self._model: Any = experiment.model
+        model: Any = experiment.model
+        self._feature_dim: int = model.feature_dim
+        self._num_pdfs: int = model.num_pdfs
+        self._timing = timing(model)
         self._data: Any = experiment.training_stages()[-1].data
-        self._timing = timing(self._model)
         self._recogniser = Recogniser.parse(files[_DECODER])
 
     @staticmethod
@@ -99,11 +106,12 @@ class AcousticModelingSignatures:
             return {"log_likelihoods": likelihoods, "lengths": scored}
 
         def align(
-            likelihoods: tf.Tensor, lengths: tf.Tensor, *graphs: tf.Tensor
+            likelihoods: tf.Tensor, lengths: tf.Tensor, *graph: tf.Tensor
         ) -> dict[str, tf.Tensor]:
-            pdf = graphs[2]
-            # The labels of phones and words do not matter to a path.
-            path = best_path(scale * likelihoods, lengths, Arcs(*graphs, pdf, pdf))
+            # What phones and words its arcs are of does not matter to a path.
+            labels = {"phone": graph[2], "word": graph[2]}
+            own = Arcs(**dict(zip(_OWN, graph, strict=True)), **labels)
+            path = best_path(scale * likelihoods, lengths, own)
             return {"arc": path.arc, "pdf": path.pdf, "score": path.score}
 
         def decode(likelihoods: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -112,13 +120,10 @@ class AcousticModelingSignatures:
             text = tf.strings.reduce_join(spoken, axis=-1, separator=" ")
             return {"words": words, "text": text}
 
-        num_pdfs = self._model.num_pdfs
-        features = _spec("features", None, None, self._model.feature_dim)
+        features = _spec("features", None, None, self._feature_dim)
         lengths = tf.TensorSpec([None], tf.int32, "lengths")
-        scores = _spec("log_likelihoods", None, None, num_pdfs), lengths
-        labels = ("source", "target", "pdf")
-        own = [tf.TensorSpec([None, None], tf.int32, name) for name in labels]
-        own += [_spec(name, None, None) for name in ("weight", "initial", "final")]
+        scores = _spec("log_likelihoods", None, None, self._num_pdfs), lengths
+        own = [tf.TensorSpec([None, None], kind, name) for name, kind in _OWN.items()]
         return {
             "score": Endpoint(score, (features, lengths)),
             "align": Endpoint(align, (*scores, *own)),
@@ -129,9 +134,9 @@ class AcousticModelingSignatures:
     def device(self, model: keras.Model) -> dict[str, Endpoint]:
         """``score_step(features: float32 [1, S, D], ...) -> scores [1, P], ...``.
 
-        S frames, of which one is scored: see `preprocessing`. The scores are logits less
-        the prior. What else goes in and comes out, by the same names, is what the layers
-        remember: zeros at first, then what the step before returned.
+        S frames, of which one is scored: see `preprocessing`. The scores are logits
+        less the prior. What else goes in and comes out, by the same names, is what the
+        layers remember: zeros at first, then what the step before returned.
         """
         return {STEP: self._step(model, 1)}
 
@@ -158,8 +163,8 @@ class AcousticModelingSignatures:
                 "lead": self._timing.lead,
                 "delay": self._timing.delay,
                 "order": "the first frame lead times, all frames, then the last until"
-                " delay steps and one for each frame that is scored are done; the scores"
-                " of the first delay steps are of no frame",
+                " delay steps and one for each frame that is scored are done; the first"
+                " delay scores are of no frame",
                 "memory": "zeros at first, then what the step before returned",
             },
             "frame_subsampling": self._timing.frames,
@@ -169,9 +174,7 @@ class AcousticModelingSignatures:
             "decoder": _DECODER,
         }
 
-    def calibration(
-        self, program: Program, count: int
-    ) -> Iterator[tuple[str, Arrays]]:
+    def calibration(self, program: Program, count: int) -> Iterator[tuple[str, Arrays]]:
         """Steps through training utterances, one in five."""
         for batch in self.examples("train", count):
             there = np.flatnonzero(batch["weight"][:, 0])

@@ -94,7 +94,7 @@ def _first_slow_layer(config: AcousticTDNNConfig) -> int:
 
 
 def _begin(config: AcousticConfig) -> tuple[dict[str, Any], Any]:
-    """Inputs of a model, and frames with their context, float [B, left + T + right, D]."""
+    """Inputs of a model; frames in their context, float [B, left + T + right, D]."""
     left, right = config.context
     inputs = {
         "features": keras.Input((None, config.feature_dim), name="features"),

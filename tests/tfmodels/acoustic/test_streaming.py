@@ -81,7 +81,7 @@ def test_nothing_is_remembered_twice():
     model = tfmodels.build("acoustic_tdnn", **SIZES, hidden_dim=6)
     step = step_model(model, frames=3)
     held = {n: v.shape[1:] for n, v in step.input.items() if n != "features"}
-    # Spans of the offsets, in outputs of the layer below; three frames a step, then one.
+    # Spans of the offsets, in outputs of the layer below.
     assert held == {
         "splice1_frames": (4, 4),
         "splice2_frames": (2, 6),

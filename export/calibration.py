@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 
 from export.interfaces import Arrays
+from export.interfaces import Program
 from export.interfaces import Signatures
 from tfmodels.errors import DataError
 from trainers.interfaces import Batch
@@ -15,21 +16,23 @@ _FEW = 100
 
 
 def representative_inputs(
-    signatures: Signatures, count: int
+    signatures: Signatures, program: Program, count: int
 ) -> list[tuple[str, Arrays]]:
     """Collects real inputs of the endpoints that go to the device.
 
     Args:
       signatures: what the task exports; supplies the inputs.
-      count: how many are wanted (``export.calibration_examples``).
+      program: runs these endpoints.
+      count: training examples that are wanted (``export.calibration_examples``).
 
     Returns:
-      At most `count` pairs of an endpoint and its named arrays.
+      Pairs of an endpoint and its named arrays; one of each example, or more where an
+      example is many steps of the model.
 
     Raises:
       DataError: not one training example can be read.
     """
-    inputs = list(signatures.calibration(count))
+    inputs = list(signatures.calibration(program, count))
     if not inputs:
         raise DataError(
             "there is nothing to calibrate the quantization with. Expected readable"

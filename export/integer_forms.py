@@ -22,6 +22,15 @@ class IntegerLayerNormalization(keras.layers.LayerNormalization):
         return centred * ops.rsqrt(variance + self.epsilon) * self.gamma + self.beta
 
 
+class IntegerRMSNormalization(keras.layers.RMSNormalization):
+    """Keras's, without the square, which TFLite has for floating point only."""
+
+    def call(self, x: Any) -> Any:
+        """Returns a tensor like the input, divided by its root mean square."""
+        square = ops.mean(x * x, self.axis, keepdims=True)
+        return x * ops.rsqrt(square + self.epsilon) * self.scale
+
+
 class IntegerEmbedding(keras.layers.ReversibleEmbedding):
     """Keras's, for tokens that are not negative: without a comparison of integers."""
 
@@ -47,6 +56,7 @@ class IntegerAttention(CausalAttention):
 
 INTEGER_FORMS: dict[type, Any] = {
     keras.layers.LayerNormalization: IntegerLayerNormalization,
+    keras.layers.RMSNormalization: IntegerRMSNormalization,
     keras.layers.ReversibleEmbedding: IntegerEmbedding,
     CausalAttention: IntegerAttention,
 }

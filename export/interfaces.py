@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Arrays = dict[str, Any]
 """Named numpy arrays."""
 
+Shapes = dict[str, tuple[int | None, ...]]
+"""Sizes of named tensors' axes; None where any size will do."""
+
 
 class Endpoint(NamedTuple):
     """A function that leaves the program, with the tensors it takes."""
@@ -39,6 +42,9 @@ class Program(Protocol):
 
     endpoints: tuple[str, ...]
     """The names it answers to."""
+
+    def inputs(self, endpoint: str) -> Shapes:
+        """Shapes of what one endpoint takes."""
 
     def __call__(self, endpoint: str, inputs: Mapping[str, Any]) -> Arrays:
         """Runs one endpoint on named arrays; quantized tensors show real values."""
@@ -75,15 +81,20 @@ class Signatures(Protocol):
     def device(self, model: "keras.Model") -> dict[str, Endpoint]:
         """Endpoints of the TFLite file: static shapes, built-in operators only.
 
-        Where there is a single one it is the model: its inputs are the model's, in
-        their order, and its outputs have the names of the model's.
+        A single one whose inputs have the shapes of the model's, in their order, is
+        the model; its outputs then have the names of the model's.
         """
 
     def preprocessing(self) -> dict[str, Any]:
         """How a caller of a `device` endpoint makes its input from what a user has."""
 
-    def calibration(self, count: int) -> Iterator[tuple[str, Arrays]]:
-        """Real training inputs of the `device` endpoints, each with its endpoint."""
+    def calibration(self, program: Program, count: int) -> Iterator[tuple[str, Arrays]]:
+        """Real inputs of the `device` endpoints, each with its endpoint.
+
+        Args:
+          program: runs these endpoints, for inputs that the model itself has made.
+          count: training examples to make them of.
+        """
 
     def examples(self, split: str, limit: int) -> Iterator[Batch]:
         """Real raw inputs with their targets: a split, or `limit` spread over it."""

@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from export.flatbuffer import count_operators
 from export.interfaces import Endpoint
+from export.interfaces import Shapes
 from export.manifest import EndpointEntry
 from export.manifest import ProgramEntry
 from export.manifest import Quantization
@@ -31,6 +32,14 @@ class KerasProgram:
             )
             for name, endpoint in endpoints.items()
         }
+        self._shapes = {
+            name: {spec.name: tuple(spec.shape.as_list()) for spec in endpoint.inputs}
+            for name, endpoint in endpoints.items()
+        }
+
+    def inputs(self, endpoint: str) -> Shapes:
+        """Shapes of what one endpoint takes."""
+        return self._shapes[endpoint]
 
     def __call__(
         self, endpoint: str, inputs: Mapping[str, Any]
@@ -56,6 +65,11 @@ class SavedModelProgram:
         except (OSError, tf.errors.OpError) as error:
             raise DataError(f"{path} is not a readable SavedModel: {error}") from None
         self.endpoints = tuple(self._module.signatures)
+
+    def inputs(self, endpoint: str) -> Shapes:
+        """Shapes of what one endpoint takes."""
+        specs = self._module.signatures[endpoint].structured_input_signature[1]
+        return {name: tuple(spec.shape.as_list()) for name, spec in specs.items()}
 
     def describe(self, path: str) -> ProgramEntry:
         """Its part of the manifest."""
@@ -108,9 +122,10 @@ class LiteProgram:
             for name in self.endpoints
         }
 
-    def inputs(self, endpoint: str) -> set[str]:
-        """Names of what one endpoint takes."""
-        return set(self._runners[endpoint].get_input_details())
+    def inputs(self, endpoint: str) -> Shapes:
+        """Shapes of what one endpoint takes."""
+        details = self._runners[endpoint].get_input_details()
+        return {name: tuple(detail["shape"]) for name, detail in details.items()}
 
     def describe(self, path: str) -> ProgramEntry:
         """Its part of the manifest."""
@@ -164,6 +179,11 @@ class StagedLiteProgram:
             raise DataError(f"{path} holds no stages. Expected .tflite files in it.")
         self.endpoints = next(iter(self._stages.values())).endpoints
 
+    def inputs(self, endpoint: str) -> Shapes:
+        """Shapes of what one endpoint takes from outside."""
+        entries = self.describe("").endpoints[endpoint].inputs
+        return {name: entry.shape for name, entry in entries.items()}
+
     def describe(self, path: str) -> ProgramEntry:
         """Its part of the manifest, with an entry for each file."""
         parts = [
@@ -189,7 +209,7 @@ class StagedLiteProgram:
         values = dict(inputs)
         read = set()
         for stage in self._stages.values():
-            names = stage.inputs(endpoint)
+            names = set(stage.inputs(endpoint))
             read |= names
             values |= stage(endpoint, {name: values[name] for name in names})
         return {name: values[name] for name in values if name not in read}

@@ -106,10 +106,18 @@ def cut(job: Job) -> Chain:
     """Cuts the model that leaves into parts of about as many weights each.
 
     Raises:
-      ConfigError: the model has fewer places to cut than parts are wanted.
+      ConfigError: the model has fewer places to cut than parts are wanted, or it is
+        not the model itself that leaves.
     """
     # The device's endpoint is the model itself, under names for its tensors.
     [(name, endpoint)] = job.signatures.device(job.model).items()
+    shapes = [spec.shape.as_list() for spec in endpoint.inputs]
+    if shapes != [[1, *tensor.shape[1:]] for tensor in job.model.inputs]:
+        raise ConfigError(
+            "the model leaves as another than the one that was trained, and cannot be"
+            " cut. Expected --preset to be one without stages, as tflite_int8. Received"
+            f" a model of task.kind: {job.run.experiment.task.kind}."
+        )
     sequence = LayerSequence(job.model)
     names = [spec.name for spec in endpoint.inputs]
     return Chain(

@@ -21,6 +21,7 @@ from export.integer_forms import INTEGER_FORMS
 from export.interfaces import Arrays
 from export.interfaces import Endpoint
 from export.interfaces import Job
+from export.runtime import KerasProgram
 from export.saved_model import write_saved_model
 from tfmodels.errors import CheckFailed
 
@@ -61,7 +62,8 @@ def calibration_inputs(job: Job, numbers: Numbers) -> list[tuple[str, Arrays]] |
     if numbers not in _CALIBRATED:
         return None
     count = job.run.experiment.export.calibration_examples
-    return representative_inputs(job.signatures, count)
+    program = KerasProgram(job.signatures.device(job.model))
+    return representative_inputs(job.signatures, program, count)
 
 
 def convert(

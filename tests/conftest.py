@@ -17,6 +17,7 @@ import trainers
 from tests.trainers.small import SMALL
 from tests.trainers.small import SORT
 from tests.trainers.small import write_config
+from tests.trainers.words import WORDS
 
 # TensorFlow accepts this only before its first operation: nowhere else.
 tf.config.set_logical_device_configuration(
@@ -75,6 +76,12 @@ def run_folder(made_once: Make) -> Path:
 def sorting_run(made_once: Make) -> Path:
     """The run of a language model that has learned to sort three symbols."""
     return train(made_once, "sorting", SORT)
+
+
+@pytest.fixture(scope="session")
+def words_run(made_once: Make) -> Path:
+    """The run of an acoustic model that has begun to learn a few words."""
+    return train(made_once, "words", WORDS)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ from export.interfaces import Signatures
 from tfmodels.errors import ConfigError
 
 SIGNATURES: dict[str, str] = {
+    "acoustic_modeling": "export.signatures.acoustic_modeling:"
+    "AcousticModelingSignatures",
     "image_classification": (
         "export.signatures.image_classification:ImageClassificationSignatures"
     ),

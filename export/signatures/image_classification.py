@@ -123,7 +123,7 @@ class ImageClassificationSignatures:
             "labels": _LABELS,
         }
 
-    def calibration(self, count: int) -> Iterator[tuple[str, Arrays]]:
+    def calibration(self, program: Program, count: int) -> Iterator[tuple[str, Arrays]]:
         """Training images, equally many of each class, as evaluation sees them."""
         source = open_source(self._data, "train")
         # Files are often sorted by class: in their order the first 200 of 1000 classes

@@ -85,7 +85,7 @@ class LanguageModelingSignatures:
             "fill": "at the end, with 0; no position sees those after it",
         }
 
-    def calibration(self, count: int) -> Iterator[tuple[str, Arrays]]:
+    def calibration(self, program: Program, count: int) -> Iterator[tuple[str, Arrays]]:
         """Training sequences, in the random order of the first epoch."""
         for batch in self._batches("train").take(count).as_numpy_iterator():
             yield "score", {"tokens": batch["tokens"]}

@@ -140,7 +140,7 @@ def test_preprocessing_states_the_published_constants():
 
 def test_calibration_takes_training_images_of_every_class_equally(digits):
     train = load_digits("train")
-    inputs = representative_inputs(digits, 100)
+    inputs = representative_inputs(digits, KerasProgram({}), 100)
     known = {
         image.tobytes(): int(target)
         for image, target in zip(
@@ -152,19 +152,19 @@ def test_calibration_takes_training_images_of_every_class_equally(digits):
     classes = Counter(known[arrays["image"].tobytes()] for _, arrays in inputs)
     assert {name for name, _ in inputs} == {"classify"}
     assert classes == dict.fromkeys(range(10), 10)
-    again = representative_inputs(digits, 100)
+    again = representative_inputs(digits, KerasProgram({}), 100)
     np.testing.assert_array_equal(inputs[7][1]["image"], again[7][1]["image"])
 
 
 def test_few_calibration_examples_are_warned_of(digits, caplog):
-    representative_inputs(digits, 20)
+    representative_inputs(digits, KerasProgram({}), 20)
     assert "export.calibration_examples" in caplog.text
 
 
 def test_calibration_without_examples_is_a_data_error(digits, monkeypatch):
     monkeypatch.setattr(digits, "calibration", lambda count: iter(()))
     with pytest.raises(DataError, match="training split"):
-        representative_inputs(digits, 20)
+        representative_inputs(digits, KerasProgram({}), 20)
 
 
 def test_balancing_leaves_unreadable_examples_out():

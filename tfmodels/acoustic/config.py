@@ -26,6 +26,11 @@ class AcousticConfig(Config):
         up."""
         return 1
 
+    @property
+    def context(self) -> tuple[int, int]:
+        """Frames before and after the scored one that the model must see."""
+        return 0, 0
+
 
 class AcousticDNNConfig(AcousticConfig):
     """Dense layers on a frame and its neighbours.
@@ -42,6 +47,11 @@ class AcousticDNNConfig(AcousticConfig):
     """Frames after it."""
     hidden_dims: tuple[pydantic.PositiveInt, ...] = (2560,) * 4
     activation: Literal["relu", "sigmoid"] = "sigmoid"
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """See `AcousticConfig.context`."""
+        return self.left_context, self.right_context
 
 
 class AcousticLSTMConfig(AcousticConfig):
@@ -62,6 +72,11 @@ class AcousticLSTMConfig(AcousticConfig):
     """Let gates see the cells, through a weight for each."""
     output_delay: pydantic.NonNegativeInt = 5
     """Frames after the scored one that have been seen when it is scored."""
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """See `AcousticConfig.context`; what came before, the layers remember."""
+        return 0, self.output_delay
 
 
 class AcousticTDNNConfig(AcousticConfig):
@@ -92,6 +107,12 @@ class AcousticTDNNConfig(AcousticConfig):
     def frame_subsampling(self) -> int:
         """See `AcousticConfig.frame_subsampling`."""
         return self.subsampling
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """See `AcousticConfig.context`."""
+        before = sum(min(layer) for layer in self.offsets)
+        return -before, sum(max(layer) for layer in self.offsets)
 
     @pydantic.model_validator(mode="after")
     def _frames_see_themselves(self) -> Self:

@@ -25,8 +25,8 @@ def acoustic_dnn(config: AcousticDNNConfig) -> keras.Model:
       with ``logits`` float32 [B, T, P]. What it makes of an utterance does not depend
       on the padding.
     """
-    left, right = config.left_context, config.right_context
-    inputs, x = _begin(config, left, right)
+    left, right = config.context
+    inputs, x = _begin(config)
     x = Splice(range(-left, right + 1), name="splice")(x)
     for number, width in enumerate(config.hidden_dims, 1):
         dense = keras.layers.Dense(width, config.activation, name=f"hidden{number}")
@@ -44,7 +44,7 @@ def acoustic_lstm(config: AcousticLSTMConfig) -> keras.Model:
       A functional model like that of `acoustic_dnn`.
     """
     delay = config.output_delay
-    inputs, x = _begin(config, 0, delay)
+    inputs, x = _begin(config)
     for number in range(1, config.num_layers + 1):
         cell = ProjectedLSTMCell(
             config.num_cells,
@@ -68,11 +68,7 @@ def acoustic_tdnn(config: AcousticTDNNConfig) -> keras.Model:
       A functional model like that of `acoustic_dnn`, but with ``logits`` float32
       [B, ceil(T / subsampling), P]: output t is of input frame ``subsampling * t``.
     """
-    inputs, x = _begin(
-        config,
-        -sum(min(offsets) for offsets in config.offsets),
-        sum(max(offsets) for offsets in config.offsets),
-    )
+    inputs, x = _begin(config)
     slow = _first_slow_layer(config)
     for number, offsets in enumerate(config.offsets, 1):
         if number >= slow:
@@ -97,8 +93,9 @@ def _first_slow_layer(config: AcousticTDNNConfig) -> int:
     return number
 
 
-def _begin(config: AcousticConfig, left: int, right: int) -> tuple[dict[str, Any], Any]:
-    """Inputs of a model, and frames float [B, left + T + right, D]."""
+def _begin(config: AcousticConfig) -> tuple[dict[str, Any], Any]:
+    """Inputs of a model; frames in their context, float [B, left + T + right, D]."""
+    left, right = config.context
     inputs = {
         "features": keras.Input((None, config.feature_dim), name="features"),
         "lengths": keras.Input((), dtype="int32", name="lengths"),

@@ -92,16 +92,8 @@ class AcousticModeling:
         return batches.map(self._with_labels)
 
     def _with_labels(self, batch: Batch) -> Batch:
-        """Weights and labels of the frames that the model scores."""
-        step = self._model_config.frame_subsampling
-        batch = dict(batch)
-        alignment = batch.pop("alignment")[:, ::step]
-        num_scored = -(-batch["lengths"] // step)
-        active = tf.sequence_mask(num_scored, alignment.shape[1], tf.float32)
-        if self._source("train").tying is not None:
-            batch["label"] = tf.maximum(alignment, 0)
-        weight = active * batch["weight"][:, None]
-        return {**batch, "num_scored": num_scored, "weight": weight}
+        aligned = self._source("train").tying is not None
+        return with_labels(batch, self._model_config.frame_subsampling, aligned)
 
     def outputs(
         self, model: Callable[..., Outputs], batch: Batch, training: bool
@@ -154,14 +146,15 @@ class AcousticModeling:
         return tf.maximum(best_path(scores, num_scored, self.hybrid.graph).word, 0)
 
     def report(self, totals: Totals) -> dict[str, float]:
-        """The means; ``wer``, which its three kinds of errors make up, and ``wer_at_``
-        each other scale."""
+        """The means; ``wer``, which its three kinds of errors make up, what it leaves
+        of 1, and ``wer_at_`` each other scale."""
         results = means(totals)
         table, spoken = totals["word_errors"]
         if not spoken:
             return results
-        rates = np.asarray(table) / spoken
+        rates = np.asarray(table) / np.asarray(spoken)
         results["wer"] = float(rates[0].sum())
+        results["word_accuracy"] = 1 - results["wer"]
         results |= dict(zip(_ERRORS, rates[0].tolist(), strict=True))
         for scale, row in zip(self.config.other_scales, rates[1:], strict=True):
             results[f"wer_at_{scale:g}"] = float(row.sum())
@@ -201,6 +194,27 @@ class AcousticModeling:
         step = self._model_config.frame_subsampling
         words = self._decode(logits, -(-lengths // step))
         return self.hybrid.show(words[0].numpy())
+
+
+def with_labels(batch: Batch, step: int, aligned: bool) -> Batch:
+    """Utterances with weights and labels of the frames that a model scores.
+
+    Args:
+      batch: what `UtteranceSource.read` made, with ``weight`` float32 [b].
+      step: input frames for each scored one.
+      aligned: whether alignments are known.
+
+    Returns:
+      A batch as `AcousticModeling` describes it.
+    """
+    batch = dict(batch)
+    alignment = batch.pop("alignment")[:, ::step]
+    num_scored = -(-batch["lengths"] // step)
+    active = tf.sequence_mask(num_scored, alignment.shape[1], tf.float32)
+    if aligned:
+        batch["label"] = tf.maximum(alignment, 0)
+    weight = active * batch["weight"][:, None]
+    return {**batch, "num_scored": num_scored, "weight": weight}
 
 
 def _scorer(model: keras.Model) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:

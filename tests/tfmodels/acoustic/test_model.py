@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 import tfmodels
-from tfmodels.acoustic.streaming import step_model
 from tfmodels.errors import ConfigError
 
 SMALL = {
@@ -154,23 +153,6 @@ def test_tdnn_equals_its_definition(subsampling):
         last = layer(6, out * subsampling)
         expected = norm(np.maximum(0, dense("pre_logits", last)))
         np.testing.assert_allclose(scores[out], dense("logits", expected), atol=1e-4)
-
-
-@pytest.mark.parametrize("settings", [{}, {"projection_dim": None}])
-@pytest.mark.parametrize("peepholes", [True, False])
-def test_steps_equal_the_whole(settings, peepholes):
-    model = build("acoustic_lstm", peepholes=peepholes, **settings)
-    features = frames(2, 6)
-    whole = logits(model, features, [6, 6])
-    step = step_model(model)
-    states = {k: np.zeros((2, v.shape[1]), np.float32) for k, v in step.input.items()}
-    assert len(states) == 5
-    scores = []
-    for t in range(6 + 2):
-        out = step({**states, "features": features[:, min(t, 5)]})
-        states = {name: np.asarray(value) for name, value in out.items()}
-        scores.append(states.pop("logits"))
-    np.testing.assert_allclose(np.stack(scores[2:], 1), whole, atol=1e-6)
 
 
 @pytest.mark.parametrize(

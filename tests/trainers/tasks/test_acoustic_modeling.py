@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import trainers
-from tests.trainers.words import WORDS
 from tests.trainers.words import words
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
@@ -44,14 +42,6 @@ def batch(task: AcousticModeling) -> Batch:
     ]  # two utterances, and two rows that fill it up
 
 
-@pytest.fixture(scope="module")
-def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("words")
-    (folder / "words.yaml").write_text(WORDS)
-    trainers.train(folder / "words.yaml", folder / "run")
-    return folder / "run"
-
-
 def report(task: AcousticModeling, logits: tf.Tensor, batch: Batch) -> dict[str, float]:
     totals = task.metrics({"logits": logits}, batch)
     return task.report(
@@ -83,6 +73,7 @@ def test_errors_are_of_words_that_were_said(
     figures = report(task, silent, batch)
     kinds = [figures[name] for name in ("substitutions", "insertions", "deletions")]
     assert figures["wer"] == pytest.approx(sum(kinds))
+    assert figures["word_accuracy"] == pytest.approx(1 - sum(kinds))
     assert figures["deletions"] > 0.5
     # Another's words: the totals are those of utterances one by one.
     swapped = tf.reverse(30 * tf.one_hot(batch["label"], 87), [0])
@@ -150,8 +141,8 @@ def test_states_are_those_of_alignments_if_there_are_any() -> None:
     assert make_hybrid(config, source).tying.num_pdfs == 3 * (1 + 19 * 21)
 
 
-def test_sequence_training_begins_where_cross_entropy_ended(workdir: Path) -> None:
-    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+def test_sequence_training_begins_where_cross_entropy_ended(words_run: Path) -> None:
+    lines = map(json.loads, (words_run / "metrics.jsonl").read_text().splitlines())
     before, after = (line for line in lines if "test/wer" in line)
     # The second stage has taken a step, of length 0.
     assert (before["step"], after["step"]) == (12, 13)
@@ -162,14 +153,14 @@ def test_sequence_training_begins_where_cross_entropy_ended(workdir: Path) -> No
         assert after[name] == pytest.approx(before[name], rel=1e-5), name
 
 
-def test_predictions_and_pictures(workdir: Path) -> None:
-    run = load_run(workdir)
+def test_predictions_and_pictures(words_run: Path) -> None:
+    run = load_run(words_run)
     answer = run.task.predict(run.model, "5")
     assert set(answer.split()) <= set(run.task.hybrid.lexicon.words)
     for wrong in ("6", "-1", "x"):
         with pytest.raises(DataError, match="Expected a number below 6"):
             run.task.predict(run.model, wrong)
-    names = {path.name for path in (workdir / "pictures").iterdir()}
+    names = {path.name for path in (words_run / "pictures").iterdir()}
     assert "test_predictions.png" in names
 
 

@@ -1,19 +1,19 @@
 """Connected digits, put together from the Free Spoken Digit Dataset's recordings."""
 
 import re
-import wave
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from tfmodels.audio.frames import NormalizeUtterance
-from tfmodels.audio.log_mel import LogMel
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tfmodels.lattices.lexicon import Lexicon
 from tfmodels.lattices.lexicon import PhoneSet
 from trainers.data.config import SpokenDigitsData
+from trainers.data.utterances.recordings import SpokenDigitsFrontEnd
+from trainers.data.utterances.recordings import count_samples
+from trainers.data.utterances.recordings import read_wave
 
 # Pronunciations as in CMUdict, without stress.
 _SPELLING = {
@@ -30,8 +30,6 @@ _SPELLING = {
 }
 _NUM_DIGITS = len(_SPELLING)
 _MIN_WORDS, _MAX_WORDS = 3, 6
-_SAMPLE_RATE = 8000
-_NUM_BINS = 40
 _LONGEST_PAUSE = 1600
 # Samples of 16 bits are seldom wholly silent: three of their steps.
 _HISS = 1e-4
@@ -52,7 +50,7 @@ class SpokenDigitsSource:
     alignments are not known.
     """
 
-    feature_dim = _NUM_BINS
+    feature_dim = SpokenDigitsFrontEnd.feature_dim
     max_words = _MAX_WORDS
     tying = None
 
@@ -79,14 +77,13 @@ class SpokenDigitsSource:
         ends = np.array([counts[speaker] for speaker in self.speakers], np.int32)
         self._recordings = (held_out, ends) if training else (0 * held_out, held_out)
         self._first = 0 if training else _HELD_OUT
-        self._front_end = LogMel(_SAMPLE_RATE, _NUM_BINS, 60.0, 3800.0)
-        self._normalize = NormalizeUtterance()
+        self._front_end = SpokenDigitsFrontEnd()
         window, hop = self._front_end.window, self._front_end.hop
         self._num_samples = 1 + window + hop * (config.max_frames - 1)
         self._check_lengths()
 
     def _check_lengths(self) -> None:
-        longest = max(_num_samples(path) for path in self._folder.glob("*.wav"))
+        longest = max(count_samples(path) for path in self._folder.glob("*.wav"))
         needed = self._front_end.num_frames(longest + 2 * _LONGEST_PAUSE) + 1
         frames = self._front_end.num_frames(self._num_samples)
         if needed > frames:
@@ -98,10 +95,9 @@ class SpokenDigitsSource:
     def read(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `UtteranceSource.read`."""
         samples, num_samples, words = self.compose(index)
-        features = self._front_end(samples, num_samples)
-        lengths = self._front_end.num_frames(num_samples)
+        features, lengths = self._front_end(samples, num_samples)
         return {
-            "features": self._normalize(features, lengths),
+            "features": features,
             "lengths": lengths,
             "alignment": tf.fill(tf.shape(features)[:2], -1),
             "words": words,
@@ -109,20 +105,8 @@ class SpokenDigitsSource:
         }
 
     def open(self, name: str) -> tuple[tf.Tensor, tf.Tensor]:
-        """The features of a WAV file of one channel, 16 bits and 8 kHz.
-
-        Raises:
-          DataError: the file is missing, damaged, of another kind or too short.
-        """
-        length = _num_samples(Path(name))
-        lengths = tf.constant([self._front_end.num_frames(length)])
-        if not lengths[0]:
-            raise DataError(
-                f"{name} is too short. Expected at least {self._front_end.window + 1}"
-                f" samples; received {length}."
-            )
-        features = self._front_end(_read_wave(tf.constant(name))[None])
-        return self._normalize(features, lengths), lengths
+        """See `SpokenDigitsFrontEnd.open`."""
+        return self._front_end.open(name)
 
     def compose(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Reads and joins the recordings of some utterances.
@@ -156,7 +140,7 @@ class SpokenDigitsSource:
         ends = []
         for place in range(_MAX_WORDS):
             silence = tf.zeros(pauses[place + 1 :][:1])
-            parts.append(tf.concat([_read_wave(paths[place]), silence], 0))
+            parts.append(tf.concat([read_wave(paths[place]), silence], 0))
             ends.append(tf.add_n([tf.size(part) for part in parts]))
         # Ends grow: what is kept is a beginning.
         kept = (tf.stack(ends) <= self._num_samples) & (
@@ -193,12 +177,6 @@ def _between(
     return start + tf.cast(uniform * width, tf.int32)
 
 
-def _read_wave(path: tf.Tensor) -> tf.Tensor:
-    """Samples of a file, float32 [n] from -1 to 1."""
-    sound = tf.audio.decode_wav(tf.io.read_file(path), desired_channels=1)
-    return sound.audio[:, 0]
-
-
 def _count_recordings(folder: Path) -> dict[str, int]:
     """How many recordings, numbered from 0, each speaker made of every digit.
 
@@ -225,28 +203,3 @@ def _count_recordings(folder: Path) -> dict[str, int]:
                         ".wav. Expected all digits of a speaker with the same numbers."
                     )
     return counts
-
-
-def _num_samples(path: Path) -> int:
-    """Samples of a recording.
-
-    Raises:
-      DataError: it is no whole WAV file of 16 bits, one channel and 8 kHz.
-    """
-    try:
-        with wave.open(str(path)) as file:
-            form = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            promised = file.getnframes()
-            whole = path.stat().st_size >= 2 * promised
-    except (OSError, EOFError, wave.Error) as error:
-        raise DataError(
-            f"cannot read the recording {path}: {error}. Expected a WAV file."
-        ) from None
-    if form != (1, 2, _SAMPLE_RATE) or not whole or not promised:
-        raise DataError(
-            f"{path} is not of the Free Spoken Digit Dataset. Expected a whole file of"
-            f" one channel, 16 bits and {_SAMPLE_RATE} Hz; received {form[0]}"
-            f" channel(s), {8 * form[1]} bits and {form[2]} Hz, {promised} samples"
-            f" promised in {path.stat().st_size} bytes."
-        )
-    return promised

@@ -11,7 +11,25 @@ from tfmodels.lattices.lexicon import Lexicon
 from tfmodels.lattices.tying import Tying
 from trainers.data.config import UtteranceData
 from trainers.data.utterances.digits import SpokenDigitsSource
+from trainers.data.utterances.recordings import SpokenDigitsFrontEnd
 from trainers.data.utterances.word_loop import WordLoopSource
+
+
+class FrontEnd(Protocol):
+    """What makes frames of something that a user names, without the data set."""
+
+    def open(self, name: str) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads what a user names: a recording's file, or what else there is.
+
+        Returns:
+          Features, float32 [1, T, D], and their number of frames, int32 [1].
+
+        Raises:
+          DataError: there is no such thing.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """How frames are made, for programs that must make the same."""
 
 
 class UtteranceSource(Protocol):
@@ -46,19 +64,16 @@ class UtteranceSource(Protocol):
         """
 
     def open(self, name: str) -> tuple[tf.Tensor, tf.Tensor]:
-        """Reads what a user names: a recording's file, or what else there is.
-
-        Returns:
-          Features, float32 [1, T, D], and their number of frames, int32 [1].
-
-        Raises:
-          DataError: there is no such thing.
-        """
+        """See `FrontEnd.open`."""
 
 
 _OPEN: dict[str, Callable[[Any, str], UtteranceSource]] = {
     "word_loop": WordLoopSource,
     "fsdd": SpokenDigitsSource,
+}
+_FRONT_ENDS: dict[str, Callable[[Any], FrontEnd]] = {
+    "word_loop": lambda config: WordLoopSource(config, "test"),
+    "fsdd": lambda config: SpokenDigitsFrontEnd(),
 }
 
 
@@ -74,3 +89,12 @@ def open_utterances(config: UtteranceData, split: str) -> UtteranceSource:
       DataError: a file is missing or damaged.
     """
     return _OPEN[config.plain()["kind"]](config, split)
+
+
+def open_front_end(config: UtteranceData) -> FrontEnd:
+    """What makes the frames of an experiment's utterances.
+
+    Args:
+      config: the section `data`; its files need not be there.
+    """
+    return _FRONT_ENDS[config.plain()["kind"]](config)

@@ -4,6 +4,7 @@ So any machine can make any utterance without a file. Shapes: b utterances, W wo
 states (three of each possible silence and phone, in order), T frames, D features.
 """
 
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -98,6 +99,10 @@ class WordLoopSource:
             )
         read = self.read(tf.constant([int(name)], tf.int64))
         return read["features"], read["lengths"]
+
+    def describe(self) -> dict[str, Any]:
+        """See `FrontEnd.describe`: nobody else speaks this language."""
+        return {"kind": "word_loop", "language": self._config.language}
 
     def _origin(self, index: tf.Tensor) -> tf.Tensor:
         """Seeds of all that is random about utterances, int64 [b, 2]."""

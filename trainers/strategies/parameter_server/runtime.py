@@ -1,16 +1,20 @@
 """What every runtime is given, and what it has to do with it."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from typing import Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfmodels.errors import ConfigError
 from trainers.experiment import RunConfig
 from trainers.interfaces import Shard
 from trainers.interfaces import Stage
@@ -65,6 +69,20 @@ class Job:
         learner = Learner(model, flat, stage, config.devices, run.xla)
         return cls(config, stage, flat, upkeep, learner, first, run.seed)
 
+    @property
+    def signature(self) -> str:
+        """The same for processes that work on the same parameters in the same way."""
+        stage = self.stage
+        parts = [
+            stage.name,
+            stage.optimizer.plain(),
+            stage.frozen,
+            type(stage.objective).__name__,
+            self.config.local_steps,
+            self.flat.shapes,
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
     def store(self, devices: Sequence[str]) -> ParameterStore:
         """A store with a shard on each device."""
         upkeep = self.upkeep
@@ -115,6 +133,41 @@ class Runtime(Protocol):
 
 
 OpenRuntime = Callable[[Job], Runtime]
+
+
+def check_cluster(
+    cluster: Mapping[str, Any],
+    task: Mapping[str, Any],
+    config: ParameterServerConfig,
+    needed: Sequence[str] = (),
+) -> None:
+    """Compares TF_CONFIG with the configuration.
+
+    Args:
+      cluster: the processes.
+      task: this process.
+      config: of the strategy.
+      needed: jobs without which nothing begins, besides "ps".
+
+    Raises:
+      ConfigError: this process is not the chief, or numbers differ.
+    """
+    if task["type"] != "chief":
+        raise ConfigError(
+            "TF_CONFIG: only the chief trains with a parameter server. Expected the"
+            " task type 'chief', or another of the commands that `tfmodels launch"
+            f" manifest` prints. Received the task type {task['type']!r}."
+        )
+    for job, key in (("worker", "replicas"), ("ps", "servers")):
+        found, wanted = len(cluster.get(job, ())), getattr(config, key)
+        if not found and job not in (*needed, "ps"):
+            continue
+        if not found or wanted not in (None, found):
+            raise ConfigError(
+                f"strategy.{key}: TF_CONFIG names {found} processes of the job {job!r}."
+                f" Expected {wanted or 'at least 1'}. Change strategy.{key} or the"
+                " cluster; `tfmodels launch local` makes them agree."
+            )
 
 
 class Traffic:

@@ -16,6 +16,7 @@ from trainers.optimizers.averages import build_average
 from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.parameter_server.coordinator import Cluster
 from trainers.strategies.parameter_server.local import LocalState
+from trainers.strategies.parameter_server.rpc.runtime import open_service
 from trainers.strategies.parameter_server.runtime import Job
 from trainers.strategies.parameter_server.runtime import OpenRuntime
 from trainers.strategies.parameter_server.simulation import Simulation
@@ -94,6 +95,8 @@ class ParameterServer:
 def _open_runtime(config: ParameterServerConfig, connections: ExitStack) -> OpenRuntime:
     if config.runtime == "simulated":
         return Simulation
+    if config.runtime == "rpc":
+        return open_service(config, connections)
     return Cluster(config, connections).open
 
 

@@ -108,9 +108,9 @@ class RemoteStore:
     def _ask(
         self, method: str, data: Sequence[bytes], seconds: float = _LONG
     ) -> list[bytes]:
-        """Asks all servers at once."""
+        """Asks all servers at once; those that return may do so for the first time."""
         calls = [
-            server.send(method, each, seconds)
+            server.send(method, each, seconds, patient=method == "open")
             for server, each in zip(self._servers, data, strict=True)
         ]
         return [call() for call in calls]

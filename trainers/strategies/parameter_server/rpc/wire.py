@@ -72,8 +72,12 @@ class Peer:
         self._channel = stack.enter_context(channel)
         self._methods: dict[str, Any] = {}
 
-    def send(self, method: str, data: bytes, seconds: float) -> Callable[[], bytes]:
+    def send(
+        self, method: str, data: bytes, seconds: float, patient: bool = False
+    ) -> Callable[[], bytes]:
         """Sends a request; the function that is returned waits for its answer.
+
+        If `patient`, a connection that is broken is given the time to be mended.
 
         That function raises `tf.errors.AbortedError` if the request is refused, and
         `tf.errors.UnavailableError` if there is no answer in time.
@@ -81,7 +85,9 @@ class Peer:
         if method not in self._methods:
             path = method_path(method)
             self._methods[method] = self._channel.unary_unary(path)
-        call = self._methods[method].future(data, timeout=seconds)
+        call = self._methods[method].future(
+            data, timeout=seconds, wait_for_ready=patient
+        )
 
         def answer() -> bytes:
             try:

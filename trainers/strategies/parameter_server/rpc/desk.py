@@ -21,7 +21,7 @@ _WAIT = 5.0
 # Seconds without a sign of life after which a replica's step is given to others, and
 # after which, if there is no other replica, the run ends.
 LEASE = 20.0
-GONE = 60.0
+GONE = 90.0
 
 
 @dataclass

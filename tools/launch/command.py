@@ -10,9 +10,9 @@ import typer
 from tfmodels.errors import ConfigError
 from tools.config import Config
 from tools.config import Overrides
-from tools.launch.local import Arguments
 from tools.launch.local import free_ports
 from tools.launch.local import run
+from tools.launch.members import arguments
 from tools.launch.members import members
 from tools.launch.members import needed_overrides
 from tools.launch.members import roles
@@ -49,7 +49,7 @@ def local(
     jobs = roles(strategy, workers, parameter_servers)
     ports = free_ports(sum(role.count for role in jobs))
     cluster = members(jobs, [f"127.0.0.1:{port}" for port in ports])
-    raise typer.Exit(run(cluster, _arguments(config, workdir, changes)))
+    raise typer.Exit(run(cluster, arguments(config, workdir, changes)))
 
 
 @app.command()
@@ -120,11 +120,11 @@ def manifest(
             f"--hosts: too few addresses, or one twice. Expected at least {single + 1};"
             f" received {hosts!r}."
         )
-    arguments = _arguments(config, workdir, changes)
+    words = arguments(config, workdir, changes)
     for member in members(roles(strategy, len(addresses) - single), addresses):
         typer.echo(f"# {member.name}, on {member.address.rpartition(':')[0]}")
         typer.echo(f"TF_CONFIG={shlex.quote(member.tf_config)} tfmodels", nl=False)
-        typer.echo(f" {shlex.join(arguments[member.role.command])}")
+        typer.echo(f" {shlex.join(words[member.role.command])}")
 
 
 def _check_addresses(option: str, addresses: Sequence[str]) -> None:
@@ -167,13 +167,3 @@ def _strategy(
     changes = list(overrides or [])
     changes += needed_overrides(load_experiment(config, changes).strategy)
     return load_experiment(config, changes).strategy, changes
-
-
-def _arguments(config: str, workdir: Path, changes: list[str]) -> Arguments:
-    words = [word for change in changes for word in ("--set", change)]
-    return {
-        "train": ["train", config, "--workdir", str(workdir), *words],
-        "worker": ["launch", "worker"],
-        "replica": ["launch", "replica", config, *words],
-        "server": ["launch", "server"],
-    }

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 from contextlib import ExitStack
 from contextlib import contextmanager
 from types import FrameType
 from typing import IO
 
+from tools.launch.members import Arguments
 from tools.launch.members import Member
 
 # Seconds for the others to end by themselves, after the first or after a lost one.
@@ -32,10 +32,6 @@ def free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
-
-
-Arguments = Mapping[str, Sequence[str]]
-"""Arguments of `tfmodels` for each `Role.command`."""
 
 
 def run(cluster: Sequence[Member], arguments: Arguments) -> int:

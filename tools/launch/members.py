@@ -1,8 +1,10 @@
 """Which processes an experiment needs, and what each is told about the others."""
 
 import json
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from tfmodels.errors import ConfigError
@@ -10,6 +12,9 @@ from trainers.strategies.config import AnyStrategy
 from trainers.strategies.config import DataParallelConfig
 from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.config import PipelineConfig
+
+Arguments = Mapping[str, Sequence[str]]
+"""Arguments of `tfmodels` for each `Role.command`."""
 
 # Often enough for accidents, not for ever: a process may end for a reason that stays.
 _REVIVED = 3
@@ -94,6 +99,23 @@ def needed_overrides(strategy: AnyStrategy) -> tuple[str, ...]:
     if isinstance(strategy, ParameterServerConfig) and strategy.runtime == "simulated":
         return ("strategy.runtime=coordinator",)
     return ()
+
+
+def arguments(config: str, workdir: Path, changes: Sequence[str]) -> Arguments:
+    """What processes of each kind are told, all about the same run.
+
+    Args:
+      config: the experiment.
+      workdir: folder of the run, for those that train.
+      changes: overrides of the experiment.
+    """
+    words = [word for change in changes for word in ("--set", change)]
+    return {
+        "train": ["train", config, "--workdir", str(workdir), *words],
+        "worker": ["launch", "worker"],
+        "replica": ["launch", "replica", config, *words],
+        "server": ["launch", "server"],
+    }
 
 
 def members(jobs: Sequence[Role], addresses: Sequence[str]) -> list[Member]:

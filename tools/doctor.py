@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from importlib import metadata
 from typing import Annotated
+from typing import Any
 from typing import NamedTuple
 
 import typer
@@ -18,6 +19,7 @@ from rich.table import Table
 from tfmodels.errors import CheckFailed
 from tools.console import print_to_terminal
 
+_PLURAL = {"ps": "servers"}
 _NATIVE = ("keras", "tensorflow_text", "ai_edge_litert.interpreter")
 
 
@@ -113,9 +115,32 @@ def cluster_findings(text: str) -> list[Finding]:
         problem = f"expected {expected} that lists this task ({error!r})"
         return [Finding("TF_CONFIG", text[:80], problem)]
     return [
-        *(Finding(f"{role}s", ", ".join(hosts)) for role, hosts in cluster.items()),
+        *(
+            Finding(_PLURAL.get(role, f"{role}s"), ", ".join(hosts))
+            for role, hosts in cluster.items()
+        ),
         Finding("this process", f"{task['type']} {task['index']} at {own}"),
+        *([_command_finding(cluster, task["type"])] if "ps" in cluster else []),
     ]
+
+
+def _command_finding(cluster: dict[str, Any], job: str) -> Finding:
+    """What a process of a cluster with parameter servers has to run."""
+    commands = {
+        "chief": "tfmodels train",
+        "worker": "tfmodels launch worker, or replica with strategy.runtime: rpc",
+        "ps": "tfmodels launch worker, or server with strategy.runtime: rpc",
+    }
+    problem = ""
+    if not cluster.get("chief"):
+        problem = "expected the job 'chief', which directs the others"
+    elif not cluster.get("worker"):
+        return Finding(
+            "its command",
+            f"{commands.get(job, 'none')}; without workers only strategy.runtime: rpc"
+            " trains, with `tfmodels launch replica --chief` elsewhere",
+        )
+    return Finding("its command", commands.get(job, "none"), problem)
 
 
 def folder_finding(workdir: pathlib.Path) -> Finding:

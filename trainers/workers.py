@@ -26,7 +26,11 @@ _MISSES = 3
 # Of the service that every TensorFlow server offers; its empty request has no bytes.
 _METHOD = "/tensorflow.WorkerService/GetStatus"
 # A channel otherwise tries again only after minutes, and asks a proxy for this machine.
-_OPTIONS = (("grpc.max_reconnect_backoff_ms", 1000), ("grpc.enable_http_proxy", 0))
+CHANNEL_OPTIONS = (
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.enable_http_proxy", 0),
+)
+"""Of every connection between processes of a job."""
 
 
 def process_lost(received: str) -> ProcessLost:
@@ -39,18 +43,28 @@ def process_lost(received: str) -> ProcessLost:
 
 
 class Workers:
-    """TensorFlow servers that are asked for signs of life.
+    """Processes that are asked for signs of life.
 
     Args:
       addresses: host:port of each.
       stack: closes the connections.
+      command: what runs there.
+      method: that it answers when nothing is asked; that of TensorFlow's servers when
+        absent.
     """
 
-    def __init__(self, addresses: Sequence[str], stack: ExitStack) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        stack: ExitStack,
+        command: str = "tfmodels launch worker",
+        method: str = _METHOD,
+    ) -> None:
+        self.command = command
         self._ask = {}
         for address in addresses:
-            channel = grpc.insecure_channel(address, _OPTIONS)
-            self._ask[address] = stack.enter_context(channel).unary_unary(_METHOD)
+            channel = grpc.insecure_channel(address, CHANNEL_OPTIONS)
+            self._ask[address] = stack.enter_context(channel).unary_unary(method)
 
     def silent(self, seconds: float) -> list[str]:
         """Addresses of those that do not answer within a time."""
@@ -122,8 +136,8 @@ def await_all(workers: Workers) -> None:
     """
     if silent := workers.silent(_START):
         raise ProcessLost(
-            "Worker processes do not answer. Expected `tfmodels launch worker` to"
-            " run at every address of TF_CONFIG; received nothing in"
+            f"Other processes do not answer. Expected `{workers.command}` to run at"
+            " their addresses in TF_CONFIG; received nothing in"
             f" {_START:.0f} s from {', '.join(silent)}. Start them first, or"
             " see why they ended, then run the same command again."
         )

@@ -173,7 +173,7 @@ def test_a_worker_that_never_started(
     machine: Machine, job: Path, tmp_path: Path
 ) -> None:
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    jobs = (Role("chief", 1, trains=True), Role("worker", 1, trains=False))
+    jobs = (Role("chief", 1, "train"), Role("worker", 1))
     chief, nobody = members(jobs, addresses)
     run = tmp_path / "run"
     process = machine.start(

@@ -28,13 +28,40 @@ def test_requirements(requirement: str, problem: str):
 
 
 def test_a_cluster_is_explained():
-    cluster = {"worker": ["a:1", "b:2"], "ps": ["c:3"]}
+    cluster = {"worker": ["a:1", "b:2"], "evaluator": ["c:3"]}
     text = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 1}})
     assert [finding.found for finding in doctor.cluster_findings(text)] == [
         "a:1, b:2",
         "c:3",
         "worker 1 at b:2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("job", "commands"),
+    [
+        ("chief", ["tfmodels train"]),
+        ("worker", ["launch worker", "replica", "rpc"]),
+        ("ps", ["launch worker", "server", "rpc"]),
+    ],
+)
+def test_a_cluster_of_parameter_servers_is_explained(job: str, commands: list[str]):
+    cluster = {"chief": ["a:1"], "worker": ["b:2"], "ps": ["c:3"]}
+    text = json.dumps({"cluster": cluster, "task": {"type": job, "index": 0}})
+    findings = doctor.cluster_findings(text)
+    assert [finding.subject for finding in findings][2] == "servers"
+    assert all(command in findings[-1].found for command in commands)
+    assert not any(finding.problem for finding in findings)
+
+
+def test_servers_without_a_chief_are_a_problem():
+    task = {"type": "ps", "index": 0}
+    text = json.dumps({"cluster": {"ps": ["c:3"]}, "task": task})
+    assert "chief" in doctor.cluster_findings(text)[-1].problem
+    text = json.dumps({"cluster": {"ps": ["c:3"], "chief": ["a:1"]}, "task": task})
+    finding = doctor.cluster_findings(text)[-1]
+    assert not finding.problem
+    assert "launch replica --chief" in finding.found
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,62 @@ def test_orders_for_parameter_servers(tfmodels: Command) -> None:
     assert all(words == ["tfmodels", "launch", "worker"] for _, words in others)
 
 
+def test_orders_for_autonomous_replicas(tfmodels: Command) -> None:
+    change = ("--set", "strategy={kind: parameter_server, runtime: rpc}")
+    command = ("launch", "manifest", "googlenet/tiny", *RUN, *change)
+    code, out, _ = tfmodels(*command, "--hosts", "a:1,b:2,c:3,d:4")
+    assert code == 0
+    cluster = {"chief": ["a:1"], "worker": ["b:2", "c:3"], "ps": ["d:4"]}
+    found = orders(out)
+    assert all(tf_config["cluster"] == cluster for tf_config, _ in found)
+    replica = ["tfmodels", "launch", "replica", "googlenet/tiny", *change]
+    assert [words for _, words in found] == [
+        ["tfmodels", "train", "googlenet/tiny", *RUN, *change],
+        *[replica] * 2,
+        ["tfmodels", "launch", "server"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (["--chief", "nowhere"], "--chief"),
+        (["--chief", "a:1", "--share", "2/2"], "--share"),
+        (["--chief", "a:1", "--share", "half"], "--share"),
+        (["--chief", "a:1"], "strategy.kind"),
+        (["--set", "strategy={kind: parameter_server}"], "TF_CONFIG"),
+    ],
+)
+def test_a_replica_that_cannot_join(
+    words: list[str], key: str, tfmodels: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    code, _, err = tfmodels("launch", "replica", "googlenet/tiny", *words)
+    assert code == 2
+    assert key in err
+    assert "xpected" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "job"), [("replica", "ps"), ("server", "none"), ("train", "worker")]
+)
+def test_a_process_in_the_wrong_place(
+    command: str, job: str, tfmodels: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = {"chief": ["a:1"], "ps": ["b:1"], "worker": ["c:1"]}
+    task = {"type": job, "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    change = ("--set", "strategy={kind: parameter_server, runtime: rpc}")
+    words = {
+        "replica": ("launch", "replica", "googlenet/tiny", *change),
+        "server": ("launch", "server"),
+        "train": ("train", "googlenet/tiny", *RUN, *change),
+    }
+    code, _, err = tfmodels(*words[command])
+    assert code == 2
+    assert "TF_CONFIG" in err
+
+
 def test_servers_for_a_strategy_without(tfmodels: Command) -> None:
     command = ("launch", "local", "googlenet/tiny", *RUN)
     code, _, err = tfmodels(*command, "--parameter-servers", "2")

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import IO
 
+from tools.launch.members import Arguments
 from tools.launch.members import Member
 
 # Seconds for the others to end by themselves, after the first or after a lost one.
@@ -33,14 +34,14 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def run(cluster: Sequence[Member], train: Sequence[str]) -> int:
+def run(cluster: Sequence[Member], arguments: Arguments) -> int:
     """Runs the processes of a cluster until the first of them ends, then ends all.
 
     SIGINT and SIGTERM are passed on to those that train.
 
     Args:
       cluster: the processes; the first is the one that ends the run.
-      train: arguments of `tfmodels` for those that train.
+      arguments: what each is told.
 
     Returns:
       The first process's exit code, as a shell would give it.
@@ -49,18 +50,17 @@ def run(cluster: Sequence[Member], train: Sequence[str]) -> int:
     try:
         for member in cluster:
             # What the first one prints, progress included, is for the terminal.
-            started.append(_start(member, train, output=not started))
+            started.append(_start(member, arguments, output=not started))
         trainers = [p for m, p in zip(cluster, started, strict=True) if m.role.trains]
         with _passing_on_signals(trainers):
-            code = _wait(cluster, started, train)
+            code = _wait(cluster, started, arguments)
             _wait_for(trainers)
     finally:
         _stop(started)
     return code if code >= 0 else 128 - code
 
 
-def _start(member: Member, train: Sequence[str], output: bool) -> subprocess.Popen[str]:
-    arguments = train if member.role.trains else ("launch", "worker")
+def _start(member: Member, arguments: Arguments, output: bool) -> subprocess.Popen[str]:
     # Or each would use all cores, and two devices would be no faster than one.
     threads = max(1, (os.cpu_count() or 1) // member.role.count)
     environment = {
@@ -68,7 +68,7 @@ def _start(member: Member, train: Sequence[str], output: bool) -> subprocess.Pop
         "TF_NUM_INTRAOP_THREADS": str(threads),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "tools.cli", *arguments],
+        [sys.executable, "-m", "tools.cli", *arguments[member.role.command]],
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=None if output else subprocess.PIPE,
@@ -126,11 +126,12 @@ def _passing_on_signals(processes: Sequence[subprocess.Popen[str]]) -> Iterator[
 def _wait(
     cluster: Sequence[Member],
     started: list[subprocess.Popen[str]],
-    train: Sequence[str],
+    arguments: Arguments,
 ) -> int:
     """Waits for the first process to end, not for long once another one has.
 
-    Those that may be are started again instead, in their places in `started`.
+    Those that may be are started again instead, in their places in `started`. A replica
+    that ends well has been told that the run is over.
     """
     first = started[0]
     revived = [0] * len(cluster)
@@ -138,14 +139,15 @@ def _wait(
     while first.poll() is None:
         for i, member in enumerate(cluster[1:], 1):
             code = started[i].poll()
-            if code is None or deadline < float("inf"):
+            well = code == 0 and not member.role.trains
+            if code is None or well or deadline < float("inf"):
                 continue
             again = revived[i] < member.role.revived
             end = "; starting it again" if again else ""
             print(f"{member.name} ended, code {code}{end}", file=sys.stderr, flush=True)
             if again:
                 revived[i] += 1
-                started[i] = _start(member, train, output=False)
+                started[i] = _start(member, arguments, output=False)
             else:
                 deadline = time.monotonic() + _PATIENCE
         if time.monotonic() > deadline:

@@ -1,14 +1,20 @@
 """Which processes an experiment needs, and what each is told about the others."""
 
 import json
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from tfmodels.errors import ConfigError
 from trainers.strategies.config import AnyStrategy
 from trainers.strategies.config import DataParallelConfig
 from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.config import PipelineConfig
+
+Arguments = Mapping[str, Sequence[str]]
+"""Arguments of `tfmodels` for each `Role.command`."""
 
 # Often enough for accidents, not for ever: a process may end for a reason that stays.
 _REVIVED = 3
@@ -20,10 +26,15 @@ class Role:
 
     job: str
     count: int
-    trains: bool
-    """Runs `tfmodels train`; otherwise waits for work, as `tfmodels launch worker`."""
+    command: Literal["train", "worker", "replica", "server"] = "worker"
+    """What its processes run: `tfmodels train`, or one of `tfmodels launch`."""
     revived: int = 0
     """How often each is started again when it ends before the run does."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether its processes write the run, or ask to be told when to stop."""
+        return self.command == "train"
 
 
 @dataclass(frozen=True)
@@ -57,10 +68,13 @@ def roles(
       ConfigError: the strategy needs one process only, or no servers.
     """
     if isinstance(strategy, ParameterServerConfig):
+        num_workers = num_workers or strategy.replicas or 2
+        num_servers = num_servers or strategy.servers or 1
+        alone = strategy.runtime == "rpc"
         return (
-            Role("chief", 1, trains=True),
-            Role("worker", num_workers or strategy.replicas or 2, False, _REVIVED),
-            Role("ps", num_servers or strategy.servers or 1, False, _REVIVED),
+            Role("chief", 1, "train"),
+            Role("worker", num_workers, "replica" if alone else "worker", _REVIVED),
+            Role("ps", num_servers, "server" if alone else "worker", _REVIVED),
         )
     if num_servers:
         raise ConfigError(
@@ -69,10 +83,9 @@ def roles(
         )
     if isinstance(strategy, PipelineConfig) and strategy.remote:
         needed = strategy.stages * strategy.replicas
-        workers = Role("worker", num_workers or needed, trains=False)
-        return Role("chief", 1, trains=True), workers
+        return Role("chief", 1, "train"), Role("worker", num_workers or needed)
     if isinstance(strategy, DataParallelConfig) and strategy.multi_worker:
-        return (Role("worker", num_workers or 2, trains=True),)
+        return (Role("worker", num_workers or 2, "train"),)
     raise ConfigError(
         "strategy: this experiment needs one process only. Expected `tfmodels train`"
         " for it, or a strategy of several: --set strategy.remote=true for a pipeline,"
@@ -83,9 +96,26 @@ def roles(
 
 def needed_overrides(strategy: AnyStrategy) -> tuple[str, ...]:
     """What those that train must be told because there are several processes."""
-    if isinstance(strategy, ParameterServerConfig):
+    if isinstance(strategy, ParameterServerConfig) and strategy.runtime == "simulated":
         return ("strategy.runtime=coordinator",)
     return ()
+
+
+def arguments(config: str, workdir: Path, changes: Sequence[str]) -> Arguments:
+    """What processes of each kind are told, all about the same run.
+
+    Args:
+      config: the experiment.
+      workdir: folder of the run, for those that train.
+      changes: overrides of the experiment.
+    """
+    words = [word for change in changes for word in ("--set", change)]
+    return {
+        "train": ["train", config, "--workdir", str(workdir), *words],
+        "worker": ["launch", "worker"],
+        "replica": ["launch", "replica", config, *words],
+        "server": ["launch", "server"],
+    }
 
 
 def members(jobs: Sequence[Role], addresses: Sequence[str]) -> list[Member]:

@@ -112,9 +112,11 @@ class ParameterServerConfig(Config):
     """Replicas that fetch parameters from servers, work, and push, none waiting."""
 
     kind: Literal["parameter_server"] = "parameter_server"
-    runtime: Literal["simulated", "coordinator"] = "simulated"
+    runtime: Literal["simulated", "coordinator", "rpc"] = "simulated"
     """simulated: replicas take turns on a virtual clock, in this process and with the
-    same bits every time. coordinator: they are the processes that TF_CONFIG names."""
+    same bits every time. coordinator: they are the processes that TF_CONFIG names,
+    which this one directs. rpc: they have data of their own, and ask this process for
+    steps; they may come and go."""
     devices: Literal["auto", "cpu", "gpu"] = "auto"
     """What a replica computes on; auto: a GPU where it has one."""
     replicas: int | None = pydantic.Field(default=None, ge=1)
@@ -139,8 +141,8 @@ class ParameterServerConfig(Config):
     """All replicas start together and push the mean of their gradients, weighted, as
     one step; for `simulated`."""
     max_restarts: int = pydantic.Field(default=5, ge=0)
-    """How often steps that are lost with a server are tried again, for `coordinator`.
-    """
+    """How often steps that are lost with a server are tried again, for `coordinator`
+    and `rpc`."""
 
     @pydantic.model_validator(mode="after")
     def _only_in_simulation(self) -> Self:

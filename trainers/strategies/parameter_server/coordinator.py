@@ -15,12 +15,12 @@ import tensorflow as tf
 from tensorflow.python.data.ops.iterator_ops import IteratorSpec
 from tensorflow.python.distribute.coordinator.values import PerWorkerValues
 
-from tfmodels.errors import ConfigError
 from trainers.devices import read_cluster
 from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.parameter_server.replica import Outcome
 from trainers.strategies.parameter_server.runtime import Job
 from trainers.strategies.parameter_server.runtime import Traffic
+from trainers.strategies.parameter_server.runtime import check_cluster
 from trainers.workers import Workers
 from trainers.workers import await_all
 from trainers.workers import watching
@@ -53,7 +53,7 @@ class Cluster:
           ProcessLost: a process does not answer.
         """
         cluster, task = read_cluster("strategy.runtime: coordinator")
-        _check(cluster, task, config)
+        check_cluster(cluster, task, config, ("worker",))
         workers, servers = cluster["worker"], cluster["ps"]
         connections.enter_context(watching(servers, workers))
         connections.enter_context(_quiet())
@@ -180,30 +180,6 @@ class Coordinator:
             return self._job.batches(index, self._count, self._pushed)
 
         return iter(batches())
-
-
-def _check(
-    cluster: dict[str, Any], task: dict[str, Any], config: ParameterServerConfig
-) -> None:
-    """Compares TF_CONFIG with the configuration.
-
-    Raises:
-      ConfigError: this process is not the chief, or numbers differ.
-    """
-    if task["type"] != "chief":
-        raise ConfigError(
-            "TF_CONFIG: only the chief trains with a parameter server. Expected the"
-            " task type 'chief', or `tfmodels launch worker` in this process. Received"
-            f" the task type {task['type']!r}."
-        )
-    for job, key in (("worker", "replicas"), ("ps", "servers")):
-        found, wanted = len(cluster.get(job, ())), getattr(config, key)
-        if not found or wanted not in (None, found):
-            raise ConfigError(
-                f"strategy.{key}: TF_CONFIG names {found} processes of the job {job!r}."
-                f" Expected {wanted or 'at least 1'}. Change strategy.{key} or the"
-                " cluster; `tfmodels launch local` makes them agree."
-            )
 
 
 @contextmanager

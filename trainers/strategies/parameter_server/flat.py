@@ -22,8 +22,9 @@ class Flat:
             for variable in variables
             if keras.backend.is_float_dtype(variable.dtype)
         ]
-        self._shapes = [tuple(variable.shape) for variable in self.variables]
-        self._sizes = [tf.TensorShape(shape).num_elements() for shape in self._shapes]
+        self.shapes = [tuple(variable.shape) for variable in self.variables]
+        """Of each variable."""
+        self._sizes = [tf.TensorShape(shape).num_elements() for shape in self.shapes]
         self.size: int = sum(self._sizes)
         """Numbers in the vector."""
 
@@ -36,7 +37,7 @@ class Flat:
         parts = tf.split(vector, self._sizes)
         return [
             tf.reshape(part, shape)
-            for part, shape in zip(parts, self._shapes, strict=True)
+            for part, shape in zip(parts, self.shapes, strict=True)
         ]
 
 

@@ -54,6 +54,12 @@ class Work(NamedTuple):
     norm: tf.Tensor
     """float32 [], largest norm of a gradient before clipping."""
 
+    @property
+    def finite(self) -> tf.Tensor:
+        """Whether loss and gradient are finite, bool []; others are not pushed."""
+        loss, _ = self.totals["loss"]
+        return tf.math.is_finite(self.norm) & tf.math.is_finite(loss)
+
 
 class Started(NamedTuple):
     """A step whose push is still to come."""
@@ -193,11 +199,33 @@ class Learner:
         return states
 
 
+class Rates:
+    """Learning rates of pushes: that of the version that a push meets."""
+
+    def __init__(self, stage: Stage, config: ParameterServerConfig) -> None:
+        """Takes the schedule of a stage, and what becomes of stale pushes."""
+        self._weaker = config.staleness == "inverse"
+        self._schedule = build_schedule(
+            stage.optimizer.learning_rate, stage.steps, stage.task.steps_per_epoch
+        )
+
+    def __call__(self, version: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+        """The rate, float32 [].
+
+        Args:
+          version: int64 [], pushes that the parameters held when they were fetched.
+          present: int64 [], pushes that they hold now.
+        """
+        rate = self._schedule(present)
+        if self._weaker:
+            rate = rate / tf.cast(1 + present - version, rate.dtype)
+        return rate
+
+
 class ReplicaStep:
     """One step of a replica: fetch, work, push (US10672384, claims 1-3).
 
-    The learning rate is that of the version that a push meets. A gradient that is not
-    finite is not pushed.
+    A gradient that is not finite is not pushed.
     """
 
     def __init__(
@@ -211,10 +239,7 @@ class ReplicaStep:
         self._parameters = parameters
         self._learner = learner
         self._num_batches = config.local_steps
-        self._weaker = config.staleness == "inverse"
-        self._schedule = build_schedule(
-            stage.optimizer.learning_rate, stage.steps, stage.task.steps_per_epoch
-        )
+        self._rates = Rates(stage, config)
 
     def __call__(self, iterator: Any) -> Outcome:
         """The whole step; `iterator` gives numbered batches."""
@@ -224,7 +249,7 @@ class ReplicaStep:
         """Fetches and works."""
         version, parameters = self._parameters.fetch()
         batches = [next(iterator) for _ in range(self._num_batches)]
-        rate = self._schedule(version)
+        rate = self._rates(version, version)
         return Started(version, self._learner.work(parameters, batches, rate))
 
     def finish(self, started: Started) -> Outcome:
@@ -234,23 +259,18 @@ class ReplicaStep:
         # for an inlined function without side effects is waiting for nothing.
         with tf.control_dependencies([tf.identity(work.gradient)]):
             present = self._parameters.present()
-        staleness = present - version
-        rate = self._schedule(present)
-        if self._weaker:
-            rate = rate / tf.cast(1 + staleness, rate.dtype)
-        finite = tf.math.is_finite(work.norm)
-        finite &= tf.math.is_finite(work.totals["loss"][0])
+        rate = self._rates(version, present)
 
         def push() -> tf.Tensor:
             self._parameters.push(work.gradient, rate)
             return tf.constant(0)
 
-        skipped = tf.cond(finite, push, lambda: tf.constant(1))
+        skipped = tf.cond(work.finite, push, lambda: tf.constant(1))
         return {
             "totals": work.totals,
             "norm": work.norm,
             "rate": rate,
-            "staleness": staleness,
+            "staleness": present - version,
             "skipped": skipped,
         }
 

@@ -1,24 +1,31 @@
 """What every runtime is given, and what it has to do with it."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from typing import Protocol
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from tfmodels.errors import ConfigError
+from trainers.experiment import RunConfig
 from trainers.interfaces import Shard
 from trainers.interfaces import Stage
-from trainers.optimizers.averages import Fraction
 from trainers.strategies.config import ParameterServerConfig
+from trainers.strategies.parameter_server.flat import Flat
 from trainers.strategies.parameter_server.replica import Learner
 from trainers.strategies.parameter_server.replica import Outcome
 from trainers.strategies.parameter_server.replica import Parameters
 from trainers.strategies.parameter_server.replica import ReplicaStep
 from trainers.strategies.parameter_server.store import ParameterStore
-from trainers.strategies.parameter_server.updates import Update
+from trainers.strategies.parameter_server.updates import Upkeep
 
 
 @dataclass(frozen=True)
@@ -27,19 +34,59 @@ class Job:
 
     config: ParameterServerConfig
     stage: Stage
-    size: int
-    """Numbers in the vector of parameters."""
-    update: Update
-    fraction: Fraction | None
-    """Of the averages, at a step of the stage."""
+    flat: Flat
+    """The order of the parameters in their vector."""
+    upkeep: Upkeep
     learner: Learner
     first: int
     """Step of the stage with which this process began."""
     seed: int
 
+    @classmethod
+    def of(
+        cls,
+        config: ParameterServerConfig,
+        run: RunConfig,
+        model: keras.Model,
+        stage: Stage,
+        end: int,
+        first: int = 0,
+    ) -> "Job":
+        """The job of a process that has the model.
+
+        Args:
+          config: of the strategy.
+          run: of the run.
+          model: of the run; only its structure counts.
+          stage: what is trained.
+          end: last step of the run.
+          first: step of the stage with which the process begins.
+        """
+        flat = Flat(model.variables)
+        upkeep = Upkeep(
+            optimizer=stage.optimizer, average=run.average, start=stage.start, end=end
+        )
+        learner = Learner(model, flat, stage, config.devices, run.xla)
+        return cls(config, stage, flat, upkeep, learner, first, run.seed)
+
+    @property
+    def signature(self) -> str:
+        """The same for processes that work on the same parameters in the same way."""
+        stage = self.stage
+        parts = [
+            stage.name,
+            stage.optimizer.plain(),
+            stage.frozen,
+            type(stage.objective).__name__,
+            self.config.local_steps,
+            self.flat.shapes,
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
     def store(self, devices: Sequence[str]) -> ParameterStore:
         """A store with a shard on each device."""
-        return ParameterStore(self.size, devices, self.update, self.fraction)
+        upkeep = self.upkeep
+        return ParameterStore(self.flat.size, devices, upkeep.update, upkeep.fraction)
 
     def step(self, parameters: Parameters) -> ReplicaStep:
         """A replica's step on some parameters."""
@@ -58,10 +105,25 @@ class Job:
         return tf.data.Dataset.zip(numbers, batches)
 
 
+class Store(Protocol):
+    """The parameters, wherever they are, for the process that looks at them."""
+
+    def load(self, vectors: Mapping[str, tf.Tensor], version: int) -> None:
+        """See `ParameterStore.load`."""
+
+    def read(self) -> dict[str, tf.Tensor]:
+        """See `ParameterStore.read`."""
+
+    def present(self) -> tf.Tensor:
+        """See `ParameterStore.present`."""
+
+
 class Runtime(Protocol):
     """Replicas that run somewhere, with the store they share."""
 
-    store: ParameterStore
+    @property
+    def store(self) -> Store:
+        """Where the parameters are."""
 
     def run(self, num_steps: int) -> list[Outcome]:
         """Makes a number of steps and waits for the last; their outcomes as numpy."""
@@ -71,6 +133,41 @@ class Runtime(Protocol):
 
 
 OpenRuntime = Callable[[Job], Runtime]
+
+
+def check_cluster(
+    cluster: Mapping[str, Any],
+    task: Mapping[str, Any],
+    config: ParameterServerConfig,
+    needed: Sequence[str] = (),
+) -> None:
+    """Compares TF_CONFIG with the configuration.
+
+    Args:
+      cluster: the processes.
+      task: this process.
+      config: of the strategy.
+      needed: jobs without which nothing begins, besides "ps".
+
+    Raises:
+      ConfigError: this process is not the chief, or numbers differ.
+    """
+    if task["type"] != "chief":
+        raise ConfigError(
+            "TF_CONFIG: only the chief trains with a parameter server. Expected the"
+            " task type 'chief', or another of the commands that `tfmodels launch"
+            f" manifest` prints. Received the task type {task['type']!r}."
+        )
+    for job, key in (("worker", "replicas"), ("ps", "servers")):
+        found, wanted = len(cluster.get(job, ())), getattr(config, key)
+        if not found and job not in (*needed, "ps"):
+            continue
+        if not found or wanted not in (None, found):
+            raise ConfigError(
+                f"strategy.{key}: TF_CONFIG names {found} processes of the job {job!r}."
+                f" Expected {wanted or 'at least 1'}. Change strategy.{key} or the"
+                " cluster; `tfmodels launch local` makes them agree."
+            )
 
 
 class Traffic:

@@ -15,14 +15,12 @@ from trainers.interfaces import Totals
 from trainers.optimizers.averages import build_average
 from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.parameter_server.coordinator import Cluster
-from trainers.strategies.parameter_server.flat import Flat
 from trainers.strategies.parameter_server.local import LocalState
-from trainers.strategies.parameter_server.replica import Learner
+from trainers.strategies.parameter_server.rpc.runtime import open_service
 from trainers.strategies.parameter_server.runtime import Job
 from trainers.strategies.parameter_server.runtime import OpenRuntime
 from trainers.strategies.parameter_server.simulation import Simulation
 from trainers.strategies.parameter_server.trainable import ParameterServerTrainable
-from trainers.strategies.parameter_server.updates import server_update
 from trainers.totals import sum_totals
 
 
@@ -53,10 +51,10 @@ class ParameterServer:
     def build(self, stages: Sequence[Stage]) -> Placed:
         """Builds the model of a run and its averages in this process."""
         model = stages[0].task.build_model()
-        self._average = build_average(
-            self._run.average, model.variables, stages[-1].end
+        self._end = stages[-1].end
+        return Placed(
+            model, build_average(self._run.average, model.variables, self._end)
         )
-        return Placed(model, self._average)
 
     def prepare(
         self, placed: Placed, stage: Stage, start: int
@@ -66,26 +64,9 @@ class ParameterServer:
         Raises:
           ConfigError: servers cannot make the optimizer's update.
         """
-        flat = Flat(placed.model.variables)
-        update = server_update(stage.optimizer)
-        average = self._average
-        job = Job(
-            config=self._config,
-            stage=stage,
-            size=flat.size,
-            update=update,
-            fraction=(
-                (lambda step: average.fraction(step + stage.start))
-                if average.state
-                else None
-            ),
-            learner=Learner(
-                placed.model, flat, stage, self._config.devices, self._run.xla
-            ),
-            first=start - stage.start,
-            seed=self._run.seed,
-        )
-        local = LocalState(placed, stage, flat, update)
+        first = start - stage.start
+        job = Job.of(self._config, self._run, placed.model, stage, self._end, first)
+        local = LocalState(placed, stage, job.flat, job.upkeep.update)
         restarts = self._config.max_restarts
         return ParameterServerTrainable(self._open, job, local, restarts)
 
@@ -114,6 +95,8 @@ class ParameterServer:
 def _open_runtime(config: ParameterServerConfig, connections: ExitStack) -> OpenRuntime:
     if config.runtime == "simulated":
         return Simulation
+    if config.runtime == "rpc":
+        return open_service(config, connections)
     return Cluster(config, connections).open
 
 

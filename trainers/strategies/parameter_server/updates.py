@@ -11,11 +11,16 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfmodels.config import Config
 from tfmodels.errors import ConfigError
+from trainers.optimizers.averages import Fraction
+from trainers.optimizers.averages import build_average
 from trainers.optimizers.config import Adagrad
 from trainers.optimizers.config import Adam
+from trainers.optimizers.config import AnyAverage
 from trainers.optimizers.config import AnyOptimizer
 from trainers.optimizers.config import MomentumSGD
+from trainers.optimizers.config import NoAverage
 from trainers.optimizers.config import RMSProp
 
 
@@ -43,6 +48,32 @@ class Update:
     """Names of the numbers kept for each parameter, those of the Keras optimizer."""
     initial: tuple[float, ...] = ()
     """What they are before the first update, for parameters that Keras has none for."""
+
+
+class Upkeep(Config):
+    """What a server must know of a stage to keep a shard of its parameters."""
+
+    optimizer: AnyOptimizer
+    """Of the stage."""
+    average: AnyAverage
+    """Of the run."""
+    start: int
+    """Step of the run at which the stage begins."""
+    end: int
+    """Last step of the run."""
+
+    @property
+    def update(self) -> Update:
+        """What a push does to the parameters; see `server_update`."""
+        return server_update(self.optimizer)
+
+    @property
+    def fraction(self) -> Fraction | None:
+        """Share of new parameters in their average at a step of the stage, if any."""
+        if isinstance(self.average, NoAverage):
+            return None
+        fraction = build_average(self.average, [], self.end).fraction
+        return lambda step: fraction(step + self.start)
 
 
 def server_update(config: AnyOptimizer) -> Update:

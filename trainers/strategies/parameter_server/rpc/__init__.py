@@ -1,0 +1,1 @@
+"""Replicas with a Python of their own, which come and go over the network."""

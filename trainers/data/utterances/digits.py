@@ -11,6 +11,7 @@ from tfmodels.audio.frames import NormalizeUtterance
 from tfmodels.audio.log_mel import LogMel
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
+from tfmodels.lattices.language_model import from_bigram
 from tfmodels.lattices.lexicon import Lexicon
 from tfmodels.lattices.lexicon import PhoneSet
 from trainers.data.config import SpokenDigitsData
@@ -55,6 +56,8 @@ class SpokenDigitsSource:
     feature_dim = _NUM_BINS
     max_words = _MAX_WORDS
     tying = None
+    is_aligned = False
+    stored = ()
 
     def __init__(self, config: SpokenDigitsData, split: str) -> None:
         """Looks at every recording's header.
@@ -72,8 +75,8 @@ class SpokenDigitsSource:
         config.check_speakers(self.num_speakers)
         self.size = getattr(config, f"{split}_utterances")
         self.lexicon = digits_lexicon()
-        uniform = 1 / _NUM_DIGITS
-        self.bigram = np.full((1 + _NUM_DIGITS, _NUM_DIGITS), uniform, np.float32)
+        uniform = np.full((1 + _NUM_DIGITS, _NUM_DIGITS), 1 / _NUM_DIGITS)
+        self.grammar = from_bigram(uniform)
         training = split == "train"
         held_out = np.full(self.num_speakers, _NUM_HELD_OUT, np.int32)
         ends = np.array([counts[speaker] for speaker in self.speakers], np.int32)
@@ -123,6 +126,10 @@ class SpokenDigitsSource:
             )
         features = self._front_end(_read_wave(tf.constant(name))[None])
         return self._normalize(features, lengths), lengths
+
+    def name(self, index: int) -> str:
+        """Its number."""
+        return str(index)
 
     def compose(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Reads and joins the recordings of some utterances.

@@ -4,22 +4,26 @@ from collections.abc import Callable
 from typing import Any
 from typing import Protocol
 
-import numpy as np
 import tensorflow as tf
 
+from tfmodels.lattices.language_model import BackoffModel
 from tfmodels.lattices.lexicon import Lexicon
 from tfmodels.lattices.tying import Tying
 from trainers.data.config import UtteranceData
 from trainers.data.utterances.digits import SpokenDigitsSource
+from trainers.data.utterances.records import RecordedSource
 from trainers.data.utterances.word_loop import WordLoopSource
 
 
 class UtteranceSource(Protocol):
-    """Numbered utterances of one split, number n by speaker n modulo their number."""
+    """Numbered utterances of one split, number n by speaker n modulo their number.
+
+    For ``speaker`` read ``group of speakers`` where these say more or less.
+    """
 
     lexicon: Lexicon
-    bigram: np.ndarray
-    """float32 [1 + V, V]: how likely word j + 1 is after word i; first, for i = 0."""
+    grammar: BackoffModel
+    """Which words follow one another."""
     feature_dim: int
     """Numbers that describe a frame, D."""
     max_words: int
@@ -30,7 +34,17 @@ class UtteranceSource(Protocol):
 
     @property
     def tying(self) -> Tying | None:
-        """What numbers the pdfs of alignments; None where these are not known."""
+        """States that the data come with: those of their alignments and lattices, or a
+        decision tree's; None where there are none."""
+
+    @property
+    def is_aligned(self) -> bool:
+        """Whether it is known which state each frame is of."""
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """What else batches have of each utterance, of the names in
+        `trainers.data.utterances.stored`."""
 
     def read(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
         """Makes a batch, in graph code that runs on any machine.
@@ -42,8 +56,12 @@ class UtteranceSource(Protocol):
           ``features`` float32 [b, T, D], 0 after the end; ``lengths`` int32 [b], in
           frames; ``alignment`` int32 [b, T], the pdf that each frame is of, -1 after
           the end and where it is not known; ``words`` int32 [b, W], 0 after the last;
-          ``speaker`` int32 [b]. T is the configured `max_frames`.
+          ``speaker`` int32 [b]. T is the same for all. Where some speakers say less
+          than others, ``exists`` bool [b], False in numbers that are no utterance.
         """
+
+    def name(self, index: int) -> str:
+        """What people call an utterance."""
 
     def open(self, name: str) -> tuple[tf.Tensor, tf.Tensor]:
         """Reads what a user names: a recording's file, or what else there is.
@@ -59,6 +77,7 @@ class UtteranceSource(Protocol):
 _OPEN: dict[str, Callable[[Any, str], UtteranceSource]] = {
     "word_loop": WordLoopSource,
     "fsdd": SpokenDigitsSource,
+    "utterance_records": RecordedSource,
 }
 
 

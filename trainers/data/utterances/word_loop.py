@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmodels.errors import DataError
+from tfmodels.lattices.language_model import from_bigram
 from tfmodels.lattices.lexicon import Lexicon
 from trainers.data.config import WordLoopData
 from trainers.data.utterances import language as made_up
@@ -51,12 +52,15 @@ class WordLoopSource:
 
     feature_dim = made_up.FEATURE_DIM
     max_words = _MAX_WORDS
+    is_aligned = True
+    stored = ()
 
     def __init__(self, config: WordLoopData, split: str) -> None:
         """Draws the language, which all splits share."""
         self.language = make_language(config.language, config.speakers)
         self.lexicon = self.language.lexicon
         self.bigram = self.language.bigram
+        self.grammar = from_bigram(self.bigram)
         self.tying = self.language.tying
         self.num_speakers = config.speakers
         training = split == "train"
@@ -98,6 +102,10 @@ class WordLoopSource:
             )
         read = self.read(tf.constant([int(name)], tf.int64))
         return read["features"], read["lengths"]
+
+    def name(self, index: int) -> str:
+        """Its number, which `open` takes."""
+        return str(index)
 
     def _origin(self, index: tf.Tensor) -> tf.Tensor:
         """Seeds of all that is random about utterances, int64 [b, 2]."""

@@ -161,6 +161,20 @@ def test_replicas_own_speakers(prepared: Path) -> None:
     assert set(rows) == {(1, 1), (1, 3)}
 
 
+def test_workers_read_by_themselves(prepared: Path) -> None:
+    config = RecordedUtterancesData(path=str(prepared), batch_size=2)
+
+    @tf.function(autograph=False)
+    def read() -> tf.data.Dataset:
+        return utterance_dataset(opened(prepared), config, "train")
+
+    graph = read.get_concrete_function().graph.as_graph_def()
+    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+    assert not [node.name for node in nodes if "PyFunc" in node.op]
+    constants = [n.attr["value"].tensor for n in nodes if n.op == "Const"]
+    assert max(constant.ByteSize() for constant in constants) < 64_000
+
+
 def test_recordings_are_opened_by_name(
     folder: Path, prepared: Path, whole: Batch
 ) -> None:

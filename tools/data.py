@@ -18,6 +18,7 @@ from tools.prepare.digits import Layout
 
 if TYPE_CHECKING:
     from trainers.data.images.check import SourceReport
+    from trainers.experiment import Experiment
 
 app = typer.Typer(no_args_is_help=True, help="Prepare and check data sets.")
 
@@ -28,6 +29,9 @@ class DataSet(enum.StrEnum):
     """Data sets that `prepare` can write."""
 
     DIGITS = "digits"
+    """Handwritten digits that scikit-learn ships."""
+    KALDI = "kaldi"
+    """Speech in Kaldi's data folders."""
 
 
 @app.command()
@@ -35,34 +39,23 @@ def check(
     config: Config,
     overrides: Overrides = None,
 ) -> None:
-    """Reads every image of every split; exit code 3 if any cannot be read."""
-    from rich.progress import Progress
-
+    """Reads every example of every split; exit code 3 if any cannot be used."""
     from trainers.configuration import load_experiment
     from trainers.data.config import ImageData
-    from trainers.data.images.check import check_source
-    from trainers.data.images.sources import open_source
+    from trainers.data.config import UtteranceData
 
     experiment = load_experiment(config, overrides or ())
-    if not isinstance(experiment.data, ImageData):
+    if isinstance(experiment.data, ImageData):
+        num_bad = _check_images(experiment)
+    elif isinstance(experiment.data, UtteranceData):
+        num_bad = _check_speech(experiment)
+    else:
         raise ConfigError(
-            "only images are checked one by one; 'tfmodels train --dry-run' opens any"
-            " data. Expected data of labelled images. Received data.kind:"
+            "only images and utterances are checked one by one; 'tfmodels train"
+            " --dry-run' opens any data. Expected data of such. Received data.kind:"
             f" {experiment.data.kind}."
         )
-    model: Any = experiment.model
-    reports = {}
-    with Progress() as progress:
-        for split in ("train", *experiment.data.held_out_splits()):
-            source = open_source(experiment.data, split)
-            bar = progress.add_task(split, total=source.size)
-            reports[split] = check_source(
-                source,
-                model.input_shape[-1],
-                functools.partial(progress.advance, bar),
-            )
-    _print_counts(reports)
-    if sum(_print_unreadable(split, report) for split, report in reports.items()):
+    if num_bad:
         raise typer.Exit(DataError.exit_code)
 
 
@@ -71,18 +64,95 @@ def prepare(
     name: Annotated[DataSet, typer.Argument(help="Data set.")],
     output: Annotated[Path, typer.Option(help="Folder to write into.")],
     layout: Annotated[
-        Layout, typer.Option("--format", help="How the files lie on disk.")
+        Layout, typer.Option("--format", help="digits: how the files lie on disk.")
     ] = Layout.FOLDER,
+    source: Annotated[
+        Path | None,
+        typer.Option(help="kaldi: folder with train, test and the language's files."),
+    ] = None,
+    mel_bins: Annotated[
+        int, typer.Option(min=1, help="kaldi: mel bands of the features.")
+    ] = 40,
+    groups: Annotated[
+        int, typer.Option(min=1, help="kaldi: groups of speakers; most replicas.")
+    ] = 16,
+    leaves: Annotated[
+        int | None,
+        typer.Option(min=1, help="kaldi: grow a decision tree with so many states."),
+    ] = None,
+    chain: Annotated[
+        bool, typer.Option(help="kaldi: a tree of task.topology: chain.")
+    ] = False,
+    leave_out: Annotated[
+        bool, typer.Option(help="kaldi: go on without utterances with problems.")
+    ] = False,
 ) -> None:
     """Writes a data set as files and prints the section `data` that reads them."""
-    from tools.prepare.digits import prepare_digits
+    if name is DataSet.KALDI:
+        from tools.prepare.kaldi import prepare_kaldi
 
-    writers = {DataSet.DIGITS: prepare_digits}
-    section = writers[name](output, layout)
+        section = prepare_kaldi(
+            source, output, mel_bins, groups, leaves, chain, leave_out
+        )
+        batch_size = 16
+    else:
+        from tools.prepare.digits import prepare_digits
+
+        section, batch_size = prepare_digits(output, layout), 64
     print_to_terminal("data:")
     for key, value in section.items():
         print_to_terminal(f"  {key}: {value}")
-    print_to_terminal("  batch_size: 64")
+    print_to_terminal(f"  batch_size: {batch_size}")
+
+
+def _check_images(experiment: "Experiment") -> int:
+    """Decodes every image, prints a table, and returns how many are unreadable."""
+    from rich.progress import Progress
+
+    from trainers.data.images.check import check_source
+    from trainers.data.images.sources import open_source
+
+    data: Any = experiment.data
+    model: Any = experiment.model
+    reports = {}
+    with Progress() as progress:
+        for split in ("train", *data.held_out_splits()):
+            source = open_source(data, split)
+            bar = progress.add_task(split, total=source.size)
+            reports[split] = check_source(
+                source,
+                model.input_shape[-1],
+                functools.partial(progress.advance, bar),
+            )
+    _print_counts(reports)
+    bad = {
+        split: [f"{each.name}: {each.reason}" for each in report.unreadable]
+        for split, report in reports.items()
+    }
+    return sum(_print_bad(split, lines) for split, lines in bad.items())
+
+
+def _check_speech(experiment: "Experiment") -> int:
+    """Looks at every utterance, prints a table, and returns how many are unusable."""
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from trainers.stages import open_task
+    from trainers.tasks.utterance_check import UtteranceCheck
+
+    task: Any = open_task(experiment, experiment.data)
+    table = Table("split", "utterances", "frames", "words", "unusable")
+    bad = {}
+    check = UtteranceCheck(task)
+    with Progress() as progress:
+        for split in task.splits:
+            bar = progress.add_task(split, total=None)
+            report = check(split, functools.partial(progress.advance, bar))
+            *counts, unusable = report
+            table.add_row(split, *(str(count) for count in (*counts, len(unusable))))
+            bad[split] = [f"{each.name}: {each.reason}" for each in unusable]
+    print_to_terminal(table)
+    return sum(_print_bad(split, lines) for split, lines in bad.items())
 
 
 def _print_counts(reports: dict[str, "SourceReport"]) -> None:
@@ -100,10 +170,9 @@ def _print_counts(reports: dict[str, "SourceReport"]) -> None:
     print_to_terminal(table)
 
 
-def _print_unreadable(split: str, report: "SourceReport") -> int:
-    unreadable = report.unreadable
-    for example in unreadable[:_SHOWN]:
-        print_to_terminal(f"{split}: {example.name}: {example.reason}")
-    if len(unreadable) > _SHOWN:
-        print_to_terminal(f"{split}: and {len(unreadable) - _SHOWN} more")
-    return len(unreadable)
+def _print_bad(split: str, lines: list[str]) -> int:
+    for line in lines[:_SHOWN]:
+        print_to_terminal(f"{split}: {line}")
+    if len(lines) > _SHOWN:
+        print_to_terminal(f"{split}: and {len(lines) - _SHOWN} more")
+    return len(lines)

@@ -18,6 +18,7 @@ from trainers.data.config import DigitsData
 from trainers.data.config import ImageData
 from trainers.data.config import ImageFolderData
 from trainers.data.config import ManifestData
+from trainers.data.config import RecordedUtterancesData
 from trainers.data.config import RecordsData
 from trainers.data.config import SortingData
 from trainers.data.config import SpokenDigitsData
@@ -58,6 +59,7 @@ AnyData = Annotated[
     DigitsData
     | ImageFolderData
     | ManifestData
+    | RecordedUtterancesData
     | RecordsData
     | SortingData
     | SpokenDigitsData

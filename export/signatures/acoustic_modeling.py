@@ -1,5 +1,6 @@
 """What is exported for acoustic modelling: frames in, scores of states, words out."""
 
+import json
 from collections.abc import Iterator
 from collections.abc import Mapping
 from functools import cached_property
@@ -29,7 +30,7 @@ from trainers.experiment import Experiment
 from trainers.interfaces import Batch
 from trainers.tasks.acoustic_modeling import with_labels
 
-_DECODER = "decoder.json"
+_DECODER, _FRONT_END = "decoder.json", "front_end.json"
 # What makes a path of a graph; its type.
 _OWN = {
     **dict.fromkeys(("source", "target", "pdf"), tf.int32),
@@ -49,7 +50,7 @@ class AcousticModelingSignatures:
     """
 
     accuracy = "word_accuracy"
-    file_names: tuple[str, ...] = (_DECODER,)
+    file_names: tuple[str, ...] = (_DECODER, _FRONT_END)
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the recogniser's parts."""
@@ -59,10 +60,15 @@ class AcousticModelingSignatures:
         self._timing = timing(model)
         self._data: Any = experiment.training_stages()[-1].data
         self._recogniser = Recogniser.parse(files[_DECODER])
+        self._front_end_made: Mapping[str, Any] = json.loads(files[_FRONT_END])
 
     @staticmethod
     def files_of(task: Any) -> dict[str, str]:
-        """The words, the phone of each output, the prior and the graph, as JSON."""
+        """What a device must know, as JSON.
+
+        The words, the phone of each output, the prior and the graph; and how frames
+        are made.
+        """
         hybrid = task.hybrid
         recogniser = Recogniser(
             hybrid.lexicon.words,
@@ -72,7 +78,8 @@ class AcousticModelingSignatures:
             task.config.acoustic_scale,
             Graph(**hybrid.graph._asdict()),
         )
-        return {_DECODER: recogniser.dump()}
+        front_end = json.dumps(task.front_end.describe(), indent=1)
+        return {_DECODER: recogniser.dump(), _FRONT_END: front_end}
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model without a head that only training needs."""
@@ -157,7 +164,7 @@ class AcousticModelingSignatures:
     def preprocessing(self) -> dict[str, Any]:
         """How frames are made, how they are fed, and what becomes of the scores."""
         return {
-            "features": self._front_end.describe(),
+            "features": self._front_end_made,
             "streaming": {
                 "frames_per_step": self._timing.frames,
                 "lead": self._timing.lead,
@@ -203,7 +210,7 @@ class AcousticModelingSignatures:
         def read(record: Batch) -> Batch:
             weight = tf.cast(record["weight"], tf.float32)
             batch = {**source.read(record["index"]), **record, "weight": weight}
-            return with_labels(batch, self._timing.frames, source.tying is not None)
+            return with_labels(batch, self._timing.frames, source.is_aligned)
 
         return batches.map(read).as_numpy_iterator()
 
@@ -246,7 +253,7 @@ class AcousticModelingSignatures:
 
     @cached_property
     def _front_end(self) -> Any:
-        return open_front_end(self._data)
+        return open_front_end(self._front_end_made)
 
 
 def _spec(name: str, *shape: int | None) -> tf.TensorSpec:

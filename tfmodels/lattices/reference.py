@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tfmodels.errors import DataError
+from tfmodels.lattices.grammar import Arc
 from tfmodels.lattices.grammar import Deterministic
 from tfmodels.lattices.grammar import Grammar
 from tfmodels.lattices.grammar import Intersection
@@ -13,6 +14,7 @@ from tfmodels.lattices.grammar import Linear
 from tfmodels.lattices.grammar import Unweighted
 from tfmodels.lattices.graph import LOG_ZERO
 from tfmodels.lattices.graph import Graph
+from tfmodels.lattices.language_model import from_bigram
 from tfmodels.lattices.lexicon import Lexicon
 from tfmodels.lattices.lexicon import Pronounced
 
@@ -50,6 +52,39 @@ def spoken_phones(
     # Any probability: only whether there may be silence is used.
     phones = Unweighted(Pronounced(Linear(words), lexicon, silence_prob=0.5))
     return Intersection(phones, model)
+
+
+class _Free:
+    """The paths of a grammar, each of weight 1."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self._grammar = grammar
+        self.start = grammar.start
+
+    def arcs(self, state: Any) -> Sequence[Arc]:
+        return [arc._replace(weight=0.0) for arc in self._grammar.arcs(state)]
+
+    def final(self, state: Any) -> float:
+        return 0.0 if self._grammar.final(state) > LOG_ZERO else LOG_ZERO
+
+
+def all_spoken_phones(
+    model: Deterministic, lexicon: Lexicon, has_silence: bool
+) -> Grammar:
+    """The phones of all transcripts, weighted by a model of phones.
+
+    The paths of one transcript are those of `spoken_phones`, with their words:
+    `tfmodels.lattices.transcript.transcripts` picks them in a step. Where phones fall
+    into variants of a transcript's words in several ways, each of them counts.
+
+    Args:
+      model: the phone model of the denominator.
+      lexicon: pronunciations; all variants count.
+      has_silence: whether there may be silence before, between and after words.
+    """
+    loop = from_bigram(np.ones((1, len(lexicon.words) - 1)))
+    spoken = Pronounced(loop, lexicon, 0.5 if has_silence else 0.0)
+    return Intersection(_Free(spoken), model)
 
 
 def alignment_graph(pdf: np.ndarray, phone: np.ndarray) -> Graph:

@@ -100,6 +100,19 @@ def from_mask(graph: Graph, mask: np.ndarray) -> Lattice:
     return Lattice(unrolled, time)
 
 
+def timed(graph: Graph) -> Lattice:
+    """The lattice of an acyclic graph that `explore` returned.
+
+    Raises:
+      DataError: paths to a state differ in length.
+    """
+    times = np.zeros(graph.num_states, np.int32)
+    for source, target in zip(graph.source, graph.target, strict=True):
+        # States are numbered as they were reached: a source has its time by now.
+        times[target] = times[source] + 1
+    return Lattice(graph, times[graph.source])
+
+
 def stack_lattices(
     lattices: Sequence[Lattice], num_frames: int, num_arcs: int = 0, num_states: int = 0
 ) -> Arcs:

@@ -129,6 +129,22 @@ def ergodic_silence(num_states: int = 5, self_loop: float = 0.75) -> Topology:
     return Topology(classes, classes, (first, *[inner] * (num_states - 2), last))
 
 
+def of_size(num_classes: int, usual: int, self_loop: float = 0.75) -> Topology:
+    """The model of a phone of which only the number of pdfs in a context is known.
+
+    Phones with more than the usual number are the silences and noises of Kaldi's
+    recipes: their states follow one another in any order.
+
+    Args:
+      num_classes: pdfs of the phone in one context.
+      usual: those of most phones, whose states are in a row.
+      self_loop: probability of staying.
+    """
+    if num_classes > max(usual, 2):
+        return ergodic_silence(num_classes, self_loop)
+    return left_to_right(usual, self_loop)
+
+
 def chain() -> Topology:
     """One state that can be crossed in a frame: the first frame has a pdf of its own.
 

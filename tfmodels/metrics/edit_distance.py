@@ -43,7 +43,7 @@ def edit_errors(hypothesis: tf.Tensor, reference: tf.Tensor) -> EditErrors:
         taken = tf.minimum(costs[:, 1:] + _ERROR, replaced)
         taken = tf.concat([costs[:, :1] + _ERROR, taken], axis=1)
         # Deletions: from any earlier place, at the price of what is in between.
-        taken = _running_minimum(taken - before) + before
+        taken = running_minimum(taken - before) + before
         return tf.where(token[:, None] == 0, costs, taken)
 
     tokens = tf.transpose(hypothesis)
@@ -58,12 +58,13 @@ def _count(tokens: tf.Tensor) -> tf.Tensor:
     return tf.math.count_nonzero(tokens, axis=1, dtype=tf.int32)
 
 
-def _running_minimum(values: tf.Tensor) -> tf.Tensor:
-    """Smallest value up to each place of a row of int32 [B, N], in log N steps."""
+def running_minimum(values: tf.Tensor) -> tf.Tensor:
+    """Smallest value up to each place of a row of int32 [..., N], in log N steps."""
     reach = 1
-    while reach < values.shape[1]:
+    none = [[0, 0]] * (values.shape.rank - 1)
+    while reach < values.shape[-1]:
         shifted = tf.pad(
-            values[:, :-reach], [[0, 0], [reach, 0]], constant_values=tf.int32.max
+            values[..., :-reach], [*none, [reach, 0]], constant_values=tf.int32.max
         )
         values = tf.minimum(values, shifted)
         reach *= 2

@@ -172,13 +172,6 @@ class UtteranceData(Data):
     of them takes so many for a step of its own.
     """
 
-    max_frames: int = pydantic.Field(ge=1)
-    """Frames that every utterance is filled up to; none is longer."""
-    train_utterances: int = pydantic.Field(ge=1)
-    """A multiple of the number of speakers, each of whom speaks as many."""
-    test_utterances: int = pydantic.Field(ge=1)
-    """Other utterances of the same speakers, a multiple of their number too."""
-
     @property
     def max_bad_fraction(self) -> float:
         """Zero: utterances that have been opened can all be read."""
@@ -187,6 +180,30 @@ class UtteranceData(Data):
     def held_out_splits(self) -> tuple[str, ...]:
         """The test split, there always."""
         return ("test",)
+
+
+class RecordedUtterancesData(UtteranceData):
+    """Utterances of real speakers, as ``tfmodels data prepare kaldi`` writes them.
+
+    For a model with ``feature_dim`` of as many mel bands as were asked for there, 40 as
+    a rule: log energies, of mean 0 and variance 1 over each utterance. Every utterance
+    is filled up to the longest. Speakers are in groups, each of which one replica owns.
+    """
+
+    kind: Literal["utterance_records"] = "utterance_records"
+    path: str
+    """Folder that was written; workers must see it at the same place."""
+
+
+class DrawnUtteranceData(UtteranceData):
+    """What sources have that make as many utterances as they are asked for."""
+
+    max_frames: int = pydantic.Field(ge=1)
+    """Frames that every utterance is filled up to; none is longer."""
+    train_utterances: int = pydantic.Field(ge=1)
+    """A multiple of the number of speakers, each of whom speaks as many."""
+    test_utterances: int = pydantic.Field(ge=1)
+    """Other utterances of the same speakers, a multiple of their number too."""
 
     def check_speakers(self, speakers: int) -> None:
         """Checks that speakers can share the utterances equally.
@@ -203,7 +220,7 @@ class UtteranceData(Data):
                 )
 
 
-class WordLoopData(UtteranceData):
+class WordLoopData(DrawnUtteranceData):
     """Utterances of a made-up language, drawn from a hidden Markov model.
 
     For a model with ``feature_dim: 12`` and ``num_pdfs: 87``. Its 40 words follow one
@@ -228,7 +245,7 @@ class WordLoopData(UtteranceData):
         return self
 
 
-class SpokenDigitsData(UtteranceData):
+class SpokenDigitsData(DrawnUtteranceData):
     """Connected digits, made of the recordings of the Free Spoken Digit Dataset.
 
     For a model with ``feature_dim: 40``: log energies of mel bands from 60 to 3800 Hz,

@@ -8,11 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfmodels.lattices.oracle import oracle_errors
+from tfmodels.lattices.pruning import lattice_mask
 from tfmodels.lattices.viterbi import best_path
 from tfmodels.metrics.classification import top_k
 from tfmodels.metrics.edit_distance import edit_errors
 from trainers.data.stream import steps_per_epoch
 from trainers.data.utterances.dataset import utterance_dataset
+from trainers.data.utterances.sources import FrontEnd
 from trainers.data.utterances.sources import UtteranceSource
 from trainers.data.utterances.sources import open_utterances
 from trainers.experiment import RunConfig
@@ -59,6 +62,8 @@ class AcousticModeling:
         source = self._source("train")
         self.hybrid = make_hybrid(config, source)
         """States, lexicon and decoding graph."""
+        self.stored: tuple[str, ...] = source.stored
+        """What batches have of lattices."""
         num_pdfs = self.hybrid.tying.num_pdfs
         sizes = {"num_pdfs": num_pdfs, "feature_dim": source.feature_dim}
         check_model(model, data, sizes)
@@ -72,11 +77,17 @@ class AcousticModeling:
         # Without XLA the recursion over frames takes ten times as long.
         self._decode = tf.function(self._decoded, autograph=False, jit_compile=True)
         self._errors = tf.function(self._word_errors, autograph=False, jit_compile=True)
+        self._oracle = tf.function(self._lattice, autograph=False, jit_compile=True)
 
     def _source(self, split: str) -> UtteranceSource:
         if split not in self._sources:
             self._sources[split] = open_utterances(self._data, split)
         return self._sources[split]
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """What makes frames of what a user names."""
+        return self._source("test").front_end
 
     def build_model(self) -> keras.Model:
         """The configured model under the configured precision."""
@@ -91,8 +102,17 @@ class AcousticModeling:
         )
         return batches.map(self._with_labels)
 
+    def single_pass(self, split: str) -> tf.data.Dataset:
+        """Every utterance of a split once, in order; of training too."""
+        batches = utterance_dataset(self._source(split), self._data, "once")
+        return batches.map(self._with_labels)
+
+    def name(self, split: str, index: int) -> str:
+        """What people call an utterance."""
+        return self._source(split).name(index)
+
     def _with_labels(self, batch: Batch) -> Batch:
-        aligned = self._source("train").tying is not None
+        aligned = self._source("train").is_aligned
         return with_labels(batch, self._model_config.frame_subsampling, aligned)
 
     def outputs(
@@ -116,7 +136,14 @@ class AcousticModeling:
         exists = tf.cast(batch["weight"][:, 0] > 0, tf.float32)
         spoken = tf.math.count_nonzero(words, axis=1, dtype=tf.float32)
         errors = tf.reduce_sum(exists[:, None] * errors, axis=1)
-        totals["word_errors"] = errors, tf.reduce_sum(exists * spoken)
+        spoken = tf.reduce_sum(exists * spoken)
+        totals["word_errors"] = errors, spoken
+        if self.config.lattice_beam is not None:
+            fewest, kept = self._oracle(logits, batch["num_scored"], words)
+            # Of rank 1, so that they are left out of training too.
+            totals["oracle_errors"] = tf.reduce_sum(exists * fewest)[None], spoken
+            frames = tf.reduce_sum(batch["weight"])
+            totals["decoded_arcs"] = tf.reduce_sum(exists * kept)[None], frames
         return totals
 
     def _word_errors(
@@ -131,6 +158,17 @@ class AcousticModeling:
         errors = tf.stack(edit_errors(self._words(scores, num_scored), words), axis=-1)
         shape = [len(scales), -1, len(_ERRORS)]
         return tf.reshape(tf.cast(errors, tf.float32), shape)
+
+    def _lattice(
+        self, logits: tf.Tensor, num_scored: tf.Tensor, words: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Fewest errors of a path, and arcs, of each lattice, float32 [b] both."""
+        scores = self._scores(logits, self.config.acoustic_scale)
+        beam = self.config.lattice_beam or 0.0
+        mask = lattice_mask(scores, num_scored, self.hybrid.graph, beam)
+        fewest = oracle_errors(self.hybrid.graph, mask, num_scored, words)
+        kept = tf.math.count_nonzero(mask, axis=(1, 2), dtype=tf.float32)
+        return tf.cast(fewest, tf.float32), kept
 
     def _decoded(self, logits: tf.Tensor, num_scored: tf.Tensor) -> tf.Tensor:
         """The words of the best path at the scale of decoding; see `_words`."""
@@ -147,7 +185,7 @@ class AcousticModeling:
 
     def report(self, totals: Totals) -> dict[str, float]:
         """The means; ``wer``, which its three kinds of errors make up, what it leaves
-        of 1, and ``wer_at_`` each other scale."""
+        of 1, ``wer_at_`` each other scale, and what lattices could do."""
         results = means(totals)
         table, spoken = totals["word_errors"]
         if not spoken:
@@ -158,6 +196,13 @@ class AcousticModeling:
         results |= dict(zip(_ERRORS, rates[0].tolist(), strict=True))
         for scale, row in zip(self.config.other_scales, rates[1:], strict=True):
             results[f"wer_at_{scale:g}"] = float(row.sum())
+        for name, total in (
+            ("oracle_wer", "oracle_errors"),
+            ("decoded_density", "decoded_arcs"),
+        ):
+            if total in totals:
+                kept, over = totals[total]
+                results[name] = float(np.asarray(kept)[0] / over)
         return results
 
     def figures(self, outputs: Outputs, batch: Batch, totals: Totals) -> dict[str, Any]:
@@ -189,7 +234,7 @@ class AcousticModeling:
         Raises:
           DataError: there is no such utterance, or the data cannot read it.
         """
-        features, lengths = self._source("test").open(source)
+        features, lengths = self.front_end.open(source)
         logits = self._scorer(model)(features, lengths)
         step = self._model_config.frame_subsampling
         words = self._decode(logits, -(-lengths // step))

@@ -28,8 +28,9 @@ class AcousticModelingConfig(Config):
 
     kind: Literal["acoustic_modeling"] = "acoustic_modeling"
     tying: Literal["monophone", "left_biphone"] | None = None
-    """What a state depends on: its phone, or the phone before as well. That of the
-    data's alignments when absent."""
+    """What a state depends on: its phone, or the phone before as well. When absent, as
+    the data have it: the states of their alignments, or those of a decision tree that
+    ``tfmodels data prepare kaldi`` has grown or was given."""
     topology: Literal["left_to_right", "chain"] = "left_to_right"
     """States of a phone, silence included: in a row; or one, whose first frame differs
     from the others, for lattice-free training at a third of the frame rate."""
@@ -44,6 +45,10 @@ class AcousticModelingConfig(Config):
     """Factor of the log probabilities of staying in a state, and of leaving it."""
     silence_prob: float = pydantic.Field(default=0.5, ge=0, lt=1)
     """Probability of silence before, between and after words."""
+    phone_ngram: int | None = pydantic.Field(default=None, ge=2)
+    """Order of a model of phones, which is what could be said in lattice-free training
+    (Kaldi: 4); made of the training transcripts. When absent, the words that can be
+    decoded are. Decoding is of words in both."""
     acoustic_scale: float = pydantic.Field(default=0.1, gt=0)
     """Factor of the scores in decoding, that of the language model being 1."""
     other_scales: tuple[pydantic.PositiveFloat, ...] = ()
@@ -52,3 +57,7 @@ class AcousticModelingConfig(Config):
     prior_scale: float = pydantic.Field(default=1.0, ge=0)
     """Share of the log prior that is taken off the scores in decoding; 0 for models
     trained on the whole graph."""
+    lattice_beam: float | None = pydantic.Field(default=None, ge=0)
+    """Nats from the best path within which an evaluation keeps a lattice, to report
+    ``oracle_wer``, the errors of its best path, and ``decoded_density``, its arcs per
+    frame; when absent it makes none."""

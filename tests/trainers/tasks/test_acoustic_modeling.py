@@ -12,6 +12,7 @@ import tensorflow as tf
 from tests.trainers.words import words
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
+from tfmodels.lattices.language_model import from_bigram
 from trainers.data.utterances.digits import digits_lexicon
 from trainers.experiment import Experiment
 from trainers.interfaces import Batch
@@ -131,8 +132,13 @@ def test_states_are_those_of_alignments_if_there_are_any() -> None:
     with pytest.raises(ConfigError, match=r"task\.tying: .* in states of their own"):
         task_of(words(task={"tying": "monophone"}))
     uniform = np.full((11, 10), 0.1, np.float32)
-    source: Any = SimpleNamespace(lexicon=digits_lexicon(), bigram=uniform, tying=None)
-    with pytest.raises(ConfigError, match=r"task\.tying: .* not known"):
+    source: Any = SimpleNamespace(
+        lexicon=digits_lexicon(),
+        grammar=from_bigram(uniform),
+        tying=None,
+        is_aligned=False,
+    )
+    with pytest.raises(ConfigError, match=r"task\.tying: .* know no states"):
         make_hybrid(AcousticModelingConfig(), source)
     config = AcousticModelingConfig(tying="monophone", topology="chain")
     assert make_hybrid(config, source).tying.num_pdfs == 40

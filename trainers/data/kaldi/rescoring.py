@@ -12,6 +12,7 @@ from tfmodels.lattices.exploration import Emission
 from tfmodels.lattices.exploration import explore
 from tfmodels.lattices.graph import LOG_ZERO
 from tfmodels.lattices.stored import Lattice
+from tfmodels.lattices.stored import timed
 from trainers.data.kaldi.lattices import KaldiLattice
 from trainers.data.kaldi.lattices import LatticeArc
 from trainers.data.kaldi.states import Transitions
@@ -54,12 +55,7 @@ def stored_lattice(lattice: KaldiLattice, transitions: Transitions) -> Lattice:
         return float(np.logaddexp.reduce(weights)) if weights else LOG_ZERO
 
     start = lattice.arcs[0].source if lattice.arcs else _END
-    graph = explore(start, emissions, final)
-    times = np.zeros(graph.num_states, np.int32)
-    for source, target in zip(graph.source, graph.target, strict=True):
-        # States are numbered as they were reached: a source has its time by now.
-        times[target] = times[source] + 1
-    return Lattice(graph, times[graph.source])
+    return timed(explore(start, emissions, final))
 
 
 _END = "end"

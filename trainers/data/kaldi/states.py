@@ -24,10 +24,43 @@ class Transitions:
     """int32 [N+1], pdf of each, -1 for number 0."""
     phone: np.ndarray
     """int32 [N+1], phone of each."""
+    pdf_class: np.ndarray
+    """int32 [N+1], which of its phone's pdfs each has: the number of its state; of
+    chain models, 0 where a frame enters the state and 1 where it stays."""
+
+    def class_of_pdf(self) -> np.ndarray:
+        """int32 [P], pdf class of each output; the first where it has several."""
+        classes = np.zeros(int(self.pdf.max()) + 1, np.int32)
+        # Of several, the one written last stays.
+        classes[self.pdf[:0:-1]] = self.pdf_class[:0:-1]
+        return classes
+
+    def monophone(self) -> Tying:
+        """The table of a model whose pdfs do not depend on the neighbours.
+
+        Raises:
+          DataError: they do.
+        """
+        rows: dict[tuple[int, int], int] = {}
+        for phone, pdf_class, pdf in zip(
+            self.phone[1:], self.pdf_class[1:], self.pdf[1:], strict=True
+        ):
+            if rows.setdefault((int(phone), int(pdf_class)), int(pdf)) != pdf:
+                raise DataError(
+                    "The states of a model depend on neighbours. Expected the table of"
+                    " its tied states, tying.txt, or states that depend on their phone"
+                    f" alone; received several pdfs of phone {phone}, class"
+                    f" {pdf_class}."
+                )
+        num_phones, num_classes = (max(key) + 1 for key in zip(*rows, strict=True))
+        table = np.full((num_phones, num_classes), -1, np.int32)
+        table[tuple(np.array(list(rows)).T)] = list(rows.values())
+        shape = (num_phones, num_phones, num_phones, num_classes)
+        return Tying(np.broadcast_to(table[None, :, None], shape))
 
 
 _STATE = re.compile(
-    r"Transition-state \d+: phone = (\S+) hmm-state = \d+"
+    r"Transition-state \d+: phone = (\S+) hmm-state = (\d+)"
     r" (?:pdf = (\d+)|forward-pdf = (\d+) self-loop-pdf = (\d+))\s*"
 )
 _TRANSITION = re.compile(r"Transition-id = (\d+) p = \S+.*\[(.*)\]\s*")
@@ -39,7 +72,7 @@ def read_transitions(path: Path, phones: PhoneSet) -> Transitions:
     Raises:
       DataError: a line is damaged, a phone is unknown, or ids are not 1, 2, 3 ...
     """
-    pdfs, owners = [-1], [0]
+    pdfs, owners, classes = [-1], [0], [0]
     state: re.Match[str] | None = None
     for line in filled_lines(path):
         text = line.text.strip()
@@ -54,11 +87,12 @@ def read_transitions(path: Path, phones: PhoneSet) -> Transitions:
                 f"a transition state or, after one, transition id {len(pdfs)}"
             )
         stays = transition[2] == "self-loop"
-        pdfs.append(int(state[2] or state[4 if stays else 3]))
+        pdfs.append(int(state[3] or state[5 if stays else 4]))
         owners.append(phones.index[state[1]])
+        classes.append(int(state[2]) if state[3] else int(stays))
     if len(pdfs) == 1:
         raise Line(path, 1, "").error("transition states and their transitions")
-    return Transitions(np.array(pdfs, np.int32), np.array(owners, np.int32))
+    return Transitions(*(np.array(v, np.int32) for v in (pdfs, owners, classes)))
 
 
 def read_tying(path: Path, phones: PhoneSet) -> Tying:

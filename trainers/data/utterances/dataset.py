@@ -22,9 +22,9 @@ def utterance_dataset(
 
     What `UtteranceSource.read` makes of the records of a `Stream`, with ``index`` int64
     [b], the utterances' numbers, and ``weight`` float32 [b], 0 in rows that only fill a
-    batch up. Training visits the utterances in a new random order each epoch. A
-    pipeline with a share of its own has speakers of its own: no other pipeline, in any
-    epoch, sees an utterance of theirs (US11227582, claim 1).
+    batch, or a speaker's share, up. Training visits the utterances in a new random
+    order each epoch. A pipeline with a share of its own has speakers of its own: no
+    other pipeline, in any epoch, sees an utterance of theirs (US11227582, claim 1).
 
     Args:
       source: what `open_utterances` returned.
@@ -48,11 +48,10 @@ def utterance_dataset(
     records = stream.endless(shard, start) if training else stream.single_pass(shard)
 
     def read(record: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return {
-            **source.read(record["index"]),
-            "index": record["index"],
-            "weight": tf.cast(record["valid"], tf.float32),
-        }
+        batch = source.read(record["index"])
+        there = record["valid"] & batch.pop("exists", True)
+        weight = tf.cast(there, tf.float32)
+        return {**batch, "index": record["index"], "weight": weight}
 
     return records.map(read, tf.data.AUTOTUNE, deterministic=True).prefetch(
         tf.data.AUTOTUNE

@@ -1,6 +1,7 @@
 """Connected digits, put together from the Free Spoken Digit Dataset's recordings."""
 
 import re
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,12 @@ import tensorflow as tf
 
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
+from tfmodels.lattices.language_model import from_bigram
 from tfmodels.lattices.lexicon import Lexicon
 from tfmodels.lattices.lexicon import PhoneSet
 from trainers.data.config import SpokenDigitsData
-from trainers.data.utterances.recordings import SpokenDigitsFrontEnd
-from trainers.data.utterances.recordings import count_samples
-from trainers.data.utterances.recordings import read_wave
+from trainers.data.utterances.sound import FrontEnd
+from trainers.data.utterances.sound import read_wave
 
 # Pronunciations as in CMUdict, without stress.
 _SPELLING = {
@@ -29,6 +30,9 @@ _SPELLING = {
     "nine": "N AY N",
 }
 _NUM_DIGITS = len(_SPELLING)
+_SAMPLE_RATE = 8000
+_NUM_BINS = 40
+_LOWER_HZ, _UPPER_HZ = 60.0, 3800.0
 _MIN_WORDS, _MAX_WORDS = 3, 6
 _LONGEST_PAUSE = 1600
 # Samples of 16 bits are seldom wholly silent: three of their steps.
@@ -50,9 +54,11 @@ class SpokenDigitsSource:
     alignments are not known.
     """
 
-    feature_dim = SpokenDigitsFrontEnd.feature_dim
+    feature_dim = _NUM_BINS
     max_words = _MAX_WORDS
     tying = None
+    is_aligned = False
+    stored = ()
 
     def __init__(self, config: SpokenDigitsData, split: str) -> None:
         """Looks at every recording's header.
@@ -70,22 +76,22 @@ class SpokenDigitsSource:
         config.check_speakers(self.num_speakers)
         self.size = getattr(config, f"{split}_utterances")
         self.lexicon = digits_lexicon()
-        uniform = 1 / _NUM_DIGITS
-        self.bigram = np.full((1 + _NUM_DIGITS, _NUM_DIGITS), uniform, np.float32)
+        uniform = np.full((1 + _NUM_DIGITS, _NUM_DIGITS), 1 / _NUM_DIGITS)
+        self.grammar = from_bigram(uniform)
         training = split == "train"
         held_out = np.full(self.num_speakers, _NUM_HELD_OUT, np.int32)
         ends = np.array([counts[speaker] for speaker in self.speakers], np.int32)
         self._recordings = (held_out, ends) if training else (0 * held_out, held_out)
         self._first = 0 if training else _HELD_OUT
-        self._front_end = SpokenDigitsFrontEnd()
-        window, hop = self._front_end.window, self._front_end.hop
+        self.front_end = FrontEnd(_SAMPLE_RATE, _NUM_BINS, _LOWER_HZ, _UPPER_HZ)
+        window, hop = self.front_end.window, self.front_end.hop
         self._num_samples = 1 + window + hop * (config.max_frames - 1)
         self._check_lengths()
 
     def _check_lengths(self) -> None:
-        longest = max(count_samples(path) for path in self._folder.glob("*.wav"))
-        needed = self._front_end.num_frames(longest + 2 * _LONGEST_PAUSE) + 1
-        frames = self._front_end.num_frames(self._num_samples)
+        longest = max(_count_samples(path) for path in self._folder.glob("*.wav"))
+        needed = self.front_end.num_frames(longest + 2 * _LONGEST_PAUSE) + 1
+        frames = self.front_end.num_frames(self._num_samples)
         if needed > frames:
             raise ConfigError(
                 "a recording does not fit into an utterance. Expected data.max_frames"
@@ -95,7 +101,7 @@ class SpokenDigitsSource:
     def read(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
         """See `UtteranceSource.read`."""
         samples, num_samples, words = self.compose(index)
-        features, lengths = self._front_end(samples, num_samples)
+        features, lengths = self.front_end(samples, num_samples)
         return {
             "features": features,
             "lengths": lengths,
@@ -104,9 +110,9 @@ class SpokenDigitsSource:
             "speaker": tf.cast(index % self.num_speakers, tf.int32),
         }
 
-    def open(self, name: str) -> tuple[tf.Tensor, tf.Tensor]:
-        """See `SpokenDigitsFrontEnd.open`."""
-        return self._front_end.open(name)
+    def name(self, index: int) -> str:
+        """Its number."""
+        return str(index)
 
     def compose(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Reads and joins the recordings of some utterances.
@@ -203,3 +209,28 @@ def _count_recordings(folder: Path) -> dict[str, int]:
                         ".wav. Expected all digits of a speaker with the same numbers."
                     )
     return counts
+
+
+def _count_samples(path: Path) -> int:
+    """Samples of a recording.
+
+    Raises:
+      DataError: it is no whole WAV file of 16 bits, one channel and 8 kHz.
+    """
+    try:
+        with wave.open(str(path)) as file:
+            form = file.getnchannels(), file.getsampwidth(), file.getframerate()
+            promised = file.getnframes()
+            whole = path.stat().st_size >= 2 * promised
+    except (OSError, EOFError, wave.Error) as error:
+        raise DataError(
+            f"cannot read the recording {path}: {error}. Expected a WAV file."
+        ) from None
+    if form != (1, 2, _SAMPLE_RATE) or not whole or not promised:
+        raise DataError(
+            f"{path} is not of the Free Spoken Digit Dataset. Expected a whole file of"
+            f" one channel, 16 bits and {_SAMPLE_RATE} Hz; received {form[0]}"
+            f" channel(s), {8 * form[1]} bits and {form[2]} Hz, {promised} samples"
+            f" promised in {path.stat().st_size} bytes."
+        )
+    return promised

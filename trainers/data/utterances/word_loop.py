@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmodels.errors import DataError
+from tfmodels.lattices.language_model import from_bigram
 from tfmodels.lattices.lexicon import Lexicon
 from trainers.data.config import WordLoopData
 from trainers.data.utterances import language as made_up
@@ -52,12 +53,15 @@ class WordLoopSource:
 
     feature_dim = made_up.FEATURE_DIM
     max_words = _MAX_WORDS
+    is_aligned = True
+    stored = ()
 
     def __init__(self, config: WordLoopData, split: str) -> None:
         """Draws the language, which all splits share."""
         self.language = make_language(config.language, config.speakers)
         self.lexicon = self.language.lexicon
         self.bigram = self.language.bigram
+        self.grammar = from_bigram(self.bigram)
         self.tying = self.language.tying
         self.num_speakers = config.speakers
         training = split == "train"
@@ -102,7 +106,16 @@ class WordLoopSource:
 
     def describe(self) -> dict[str, Any]:
         """See `FrontEnd.describe`: nobody else speaks this language."""
-        return {"kind": "word_loop", "language": self._config.language}
+        return self._config.plain()
+
+    @property
+    def front_end(self) -> "WordLoopSource":
+        """Itself: its utterances are not made of anything."""
+        return self
+
+    def name(self, index: int) -> str:
+        """Its number, which `open` takes."""
+        return str(index)
 
     def _origin(self, index: tf.Tensor) -> tf.Tensor:
         """Seeds of all that is random about utterances, int64 [b, 2]."""

@@ -17,9 +17,11 @@ class SequenceDiscriminativeConfig(Config):
 
     kind: Literal["sequence_discriminative"] = "sequence_discriminative"
     criterion: Literal["mmi", "smbr", "mpfe", "mpe"] = "smbr"
-    """Mutual information, or expected accuracy of states, frames' phones or phones."""
+    """Mutual information, or expected accuracy of states, frames' phones or phones;
+    the last needs lattices that were stored, with alignments beside them."""
     denominator: Literal["lattice", "stored", "full"] = "lattice"
-    """Paths that compete: pruned with the present scores, read from files, or all."""
+    """Paths that compete: pruned with the present scores, read with data of the kind
+    `utterance_records` that have lattices, or all."""
     acoustic_scale: float = pydantic.Field(default=0.1, gt=0)
     """Factor of the acoustic scores; 1 for models trained on the whole graph."""
     prior_scale: float = pydantic.Field(default=1.0, ge=0)

@@ -92,7 +92,14 @@ class ConfiguredCriterion:
         fixed = tf.stop_gradient(scores)
         reference = _alignment(fixed, lengths, numerator)
         denominator = self._denominator(fixed, lengths, graph, reference)
-        said = numerator_sums(fixed, lengths, numerator, denominator)
+        # Stopped at both ends: else a compiled function would keep what a gradient
+        # through the recursion needs, which cannot leave it.
+        said = Sums(
+            *map(
+                tf.stop_gradient,
+                numerator_sums(fixed, lengths, numerator, denominator),
+            )
+        )
         sequence = self._sequence(
             fixed, lengths, said, denominator, reference, accuracy
         )

@@ -24,7 +24,9 @@ from trainers.data.kaldi.lattices import write_lattices
 from trainers.data.kaldi.rescoring import stored_lattice
 from trainers.data.kaldi.states import Transitions
 
-TRANSITIONS = Transitions(np.array([-1, 0, 1, 2, 3]), np.array([0, 1, 1, 2, 2]))
+TRANSITIONS = Transitions(
+    np.array([-1, 0, 1, 2, 3]), np.array([0, 1, 1, 2, 2]), np.array([0, 0, 1, 0, 1])
+)
 
 PLAIN = """utt-1
 0 1 4 7 3.5,-10.25
@@ -133,7 +135,7 @@ def test_unrolled_trellis_sums_to_the_published_value(file):
 def test_lattices_of_other_models(file):
     file.write_text(PLAIN)
     first, _ = read_lattices(file)
-    few = Transitions(TRANSITIONS.pdf[:4], TRANSITIONS.phone[:4])
+    few = Transitions(TRANSITIONS.pdf[:4], TRANSITIONS.phone[:4], np.zeros(4))
     with pytest.raises(DataError, match="utt-1 is of another model"):
         stored_lattice(first, few)
 

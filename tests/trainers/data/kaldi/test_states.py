@@ -38,6 +38,9 @@ def test_transitions_of_a_hybrid_model(file):
     transitions = read_transitions(file, PHONES)
     assert transitions.pdf.tolist() == [-1, 2, 2, 0, 0]
     assert transitions.phone.tolist() == [0, 1, 1, 2, 2]
+    assert transitions.pdf_class.tolist() == [0, 0, 0, 0, 0]
+    assert transitions.monophone().pdfs(1, 2, 0) == (0,)
+    assert transitions.monophone().pdfs(0, 1, 2) == (2,)
 
 
 def test_transitions_of_a_chain_model(file):
@@ -45,6 +48,19 @@ def test_transitions_of_a_chain_model(file):
     transitions = read_transitions(file, PHONES)
     assert transitions.pdf.tolist() == [-1, 3, 5]
     assert transitions.phone.tolist() == [0, 2, 2]
+    assert transitions.pdf_class.tolist() == [0, 1, 0]
+    assert transitions.class_of_pdf()[[5, 3]].tolist() == [0, 1]
+    assert transitions.monophone().pdfs(0, 2, 0) == (5, 3)
+
+
+def test_states_in_context_are_no_monophones(file):
+    again = HYBRID + HYBRID[HYBRID.index("Transition-state 2") :]
+    again = again.replace("id = 3", "id = 5", 2).replace("id = 5", "id = 3", 1)
+    text = again.replace("id = 4", "id = 6").replace("id = 6", "id = 4", 1)
+    head, tail = text.rsplit("pdf = 0", 1)
+    file.write_text(f"{head}pdf = 1{tail}")
+    with pytest.raises(DataError, match=r"tying\.txt.*phone 2, class 0"):
+        read_transitions(file, PHONES).monophone()
 
 
 @pytest.mark.parametrize(

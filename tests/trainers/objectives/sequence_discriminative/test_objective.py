@@ -32,9 +32,12 @@ LENGTHS = np.array([4, 3, 2, 4], np.int32)
 def objective(**values: Any) -> SequenceDiscriminative:
     settings = {"acoustic_scale": 0.7, "denominator": "full", **values}
     hybrid = SimpleNamespace(
-        graph=arcs(GRAPH), phone_of_pdf=PHONES.of_pdf, is_silence=PHONES.is_silence
+        denominator=arcs(GRAPH),
+        numerator=None,
+        phone_of_pdf=PHONES.of_pdf,
+        is_silence=PHONES.is_silence,
     )
-    task: Any = SimpleNamespace(hybrid=hybrid, log_prior=LOG_PRIOR)
+    task: Any = SimpleNamespace(hybrid=hybrid, log_prior=LOG_PRIOR, stored=())
     return SequenceDiscriminative(SequenceDiscriminativeConfig.parse(settings), task)
 
 

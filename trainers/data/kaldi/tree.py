@@ -74,7 +74,7 @@ def grow_tree(
     sizes: dict[int, int] = {}
     for key in moments:
         sizes[key.phone] = max(sizes.get(key.phone, 1), 1 + key.pdf_class)
-    usual = max(sizes.values(), key=list(sizes.values()).count)
+    usual = max(sizes.values(), key=list(sizes.values()).count, default=1)
     topologies: dict[int, Topology] = {}
     for phone in phones.index.values():
         size = sizes.get(phone, usual)

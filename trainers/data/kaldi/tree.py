@@ -49,7 +49,7 @@ def grow_tree(
     """Grows a decision tree on the training split.
 
     Its questions are the classes of ``phone_classes.txt``, and each phone by itself.
-    Silence is not split.
+    Silences are not split.
 
     Args:
       source: with alignments and ``transitions.txt``.
@@ -81,7 +81,7 @@ def grow_tree(
         topologies[phone] = chain() if is_chain else of_size(size, usual)
     alone = (frozenset([phone]) for phone in phones.index.values())
     questions = [*phones.classes.values(), *alone]
-    silent = [phones.silence]
+    silent = phones.silences
     tying = grow(moments, topologies, questions, num_leaves, independent=silent)
     return Tree(tying, is_chain)
 

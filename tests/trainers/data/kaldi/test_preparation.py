@@ -100,6 +100,7 @@ def test_utterances_survive(source: Source, prepared: Path, whole: Batch) -> Non
 def test_the_language_survives(source: Source, prepared: Path) -> None:
     made = opened(prepared)
     assert made.lexicon.words[1:] == tuple(LEXICON)
+    assert made.lexicon.phones.silences == {1, 4}
     assert made.lexicon.pronunciations == source.language.lexicon.pronunciations
     for history in ((), (1,), (2,)):
         for word in (1, 2, 3):

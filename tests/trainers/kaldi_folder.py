@@ -60,7 +60,7 @@ def make_folder(path: Path, lattices: bool = False) -> None:
     lines = [f"{word} {phones}" for word, phones in LEXICON.items()]
     (path / "lexicon.txt").write_text("\n".join(lines) + "\n")
     (path / "optional_silence.txt").write_text("sil\n")
-    (path / "phone_classes.txt").write_text("sil quiet\na vowel\nb other\nc other\n")
+    (path / "phone_classes.txt").write_text("a vowel\nb other\nc other silence\n")
     (path / "transitions.txt").write_text(_transitions())
     random = np.random.default_rng(0)
     for split, spoken in SPOKEN.items():

@@ -36,6 +36,12 @@ class PhoneSet:
         """Number of each phone by name."""
         return {name: number for number, name in enumerate(self.names) if number}
 
+    @cached_property
+    def silences(self) -> frozenset[int]:
+        """The phones that are no speech: `silence`, and those of the class
+        ``silence``, such as noises."""
+        return self.classes.get("silence", frozenset()) | {self.silence}
+
     @classmethod
     def create(
         cls,

@@ -59,7 +59,8 @@ class Hybrid:
     @property
     def is_silence(self) -> np.ndarray:
         """bool [1 + number of phones], whether a phone stands for no speech."""
-        return np.arange(len(self.lexicon.phones.names)) == self.lexicon.phones.silence
+        phones = self.lexicon.phones
+        return np.isin(np.arange(len(phones.names)), sorted(phones.silences))
 
     def show(self, words: np.ndarray) -> str:
         """The names of words, int32 [N], without those that are 0 or less."""
@@ -188,4 +189,4 @@ def _tying(
         return source.tying
     if config.tying == "monophone":
         return monophone(topologies)
-    return left_biphone(topologies, [source.lexicon.phones.silence])
+    return left_biphone(topologies, source.lexicon.phones.silences)

@@ -71,11 +71,13 @@ def prepare(
                 f"no utterance of {source.path / split} can be used. Expected at least"
                 f" one; received {len(reasons)}. Of the first, {reasons[0]}"
             )
+    phones = source.language.lexicon.phones
     names = (stored.DENOMINATOR, stored.NUMERATOR) if source.has_lattices else ()
     about = About(
         sample_rate=source.front_end.sample_rate,
         feature_dim=source.front_end.num_bins,
-        silence=source.silence,
+        silence=phones.names[phones.silence],
+        silences=tuple(phones.names[phone] for phone in sorted(phones.silences)),
         max_frames=max(writer.max_frames for writer in writers),
         max_words=max(writer.max_words for writer in writers),
         sizes=dict(zip(SPLITS, (writer.sizes for writer in writers), strict=True)),

@@ -34,12 +34,6 @@ class Source:
     has_lattices: bool
 
     @property
-    def silence(self) -> str:
-        """Name of the phone that is not spoken."""
-        phones = self.language.lexicon.phones
-        return phones.names[phones.silence]
-
-    @property
     def knows_phones(self) -> bool:
         """Whether alignments tell which phone each frame is of."""
         return self.has_alignments and self.language.transitions is not None
@@ -53,15 +47,15 @@ class Source:
         language = self.language
         if language.tying is not None:
             return language.tying
-        if language.transitions is not None:
-            return language.transitions.monophone()
-        if self.has_alignments or self.has_lattices:
+        if not self.has_alignments and not self.has_lattices:
+            return None
+        if language.transitions is None:
             raise DataError(
                 f"the states of {self.path} are not known. Expected tying.txt with"
                 " pdfs in context, or transitions.txt; received alignments or lattices"
                 " without."
             )
-        return None
+        return language.transitions.monophone()
 
     def alignments(self, split: str) -> dict[str, np.ndarray]:
         """The numbers that each utterance of a split is aligned to.

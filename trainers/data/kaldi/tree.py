@@ -49,7 +49,7 @@ def grow_tree(
     """Grows a decision tree on the training split.
 
     Its questions are the classes of ``phone_classes.txt``, and each phone by itself.
-    Silence is not split.
+    Silences are not split.
 
     Args:
       source: with alignments and ``transitions.txt``.
@@ -74,14 +74,14 @@ def grow_tree(
     sizes: dict[int, int] = {}
     for key in moments:
         sizes[key.phone] = max(sizes.get(key.phone, 1), 1 + key.pdf_class)
-    usual = max(sizes.values(), key=list(sizes.values()).count)
+    usual = max(sizes.values(), key=list(sizes.values()).count, default=1)
     topologies: dict[int, Topology] = {}
     for phone in phones.index.values():
         size = sizes.get(phone, usual)
         topologies[phone] = chain() if is_chain else of_size(size, usual)
     alone = (frozenset([phone]) for phone in phones.index.values())
     questions = [*phones.classes.values(), *alone]
-    silent = [phones.silence]
+    silent = phones.silences
     tying = grow(moments, topologies, questions, num_leaves, independent=silent)
     return Tree(tying, is_chain)
 

@@ -44,7 +44,9 @@ class About(Config):
     feature_dim: int
     """Mel bands."""
     silence: str
-    """The phone that is not spoken."""
+    """The phone that may stand between words."""
+    silences: tuple[str, ...]
+    """All phones that are no speech."""
     max_frames: int
     """Frames of the longest."""
     max_words: int
@@ -187,7 +189,7 @@ def read_about(folder: Path) -> tuple[About, Language]:
             f" received {error}; prepare the folder again."
         ) from None
     names = read_symbols(folder / "phones.txt")
-    phones = PhoneSet.create(names[1:], about.silence)
+    phones = PhoneSet.create(names[1:], about.silence, {"silence": about.silences})
     lexicon = read_lexicon(folder / "lexicon.txt", phones)
     grammar = read_arpa(folder / "lm.arpa", lexicon.words)
     # Of some hundred phones it would be millions of lines of text.

@@ -30,6 +30,7 @@ from tfmodels import catalog
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tfmodels.lattices.graph import stack
+from trainers.data.utterances.sound import FrontEnd
 from trainers.experiment import Experiment
 from trainers.runs import load_run
 from trainers.stages import open_task
@@ -57,7 +58,8 @@ def artefact(words_run: Path, made_once: Make) -> Artefact:
 @pytest.fixture(scope="module")
 def signatures_of(artefact: Artefact) -> Callable[[str], AcousticModelingSignatures]:
     """Signatures of another network on the same words."""
-    files = {"decoder.json": (artefact.path / "decoder.json").read_text()}
+    names = AcousticModelingSignatures.file_names
+    files = {name: (artefact.path / name).read_text() for name in names}
 
     def make(name: str) -> AcousticModelingSignatures:
         sizes = {"feature_dim": 12, "num_pdfs": 87}
@@ -241,7 +243,8 @@ def test_a_recording_is_recognised_without_the_data_set(tmp_path) -> None:
     decoder = Recogniser(
         ("", "yes", "no"), ("", "a"), np.ones(4, int), np.zeros(4), 1.0, graph
     )
-    files = {"decoder.json": decoder.dump()}
+    front_end = json.dumps(FrontEnd(8000, 40).describe())
+    files = {"decoder.json": decoder.dump(), "front_end.json": front_end}
     signatures = AcousticModelingSignatures(Experiment.parse(values), files)
     model = catalog.build(Experiment.parse(values).model)
     noise = np.random.default_rng(0).integers(-9000, 9000, 8000)

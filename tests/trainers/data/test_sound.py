@@ -39,7 +39,7 @@ def test_parts_are_parts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("num_samples", [200, 279, 280, 281, 1000])
 def test_as_many_frames_as_kaldi(tmp_path: Path, num_samples: int) -> None:
     path = recording(tmp_path / "a.wav", num_samples)
-    features = FrontEnd(RATE, 6)(path)
+    features = FrontEnd(RATE, 6).read(path)
     # With snip-edges, its default: windows of 200 samples every 80.
     assert features.shape == (1 + (num_samples - 200) // 80, 6)
     assert features.mean() == pytest.approx(0, abs=1e-5)
@@ -50,9 +50,9 @@ def test_recordings_that_are_refused(tmp_path: Path) -> None:
         read_samples(recording(tmp_path / "two.wav", 500, channels=2))
     path = recording(tmp_path / "a.wav", 199)
     with pytest.raises(DataError, match="at least 200 samples; received 199"):
-        FrontEnd(RATE, 6)(path)
+        FrontEnd(RATE, 6).read(path)
     with pytest.raises(DataError, match="Expected 16000 samples a second"):
-        FrontEnd(16_000, 6)(path)
+        FrontEnd(16_000, 6).read(path)
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(DataError, match="too short"):
         read_samples(path)

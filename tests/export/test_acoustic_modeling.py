@@ -85,7 +85,7 @@ def test_what_was_trained_passes(artefact: Artefact, words_run: Path) -> None:
     # Keras went step by step, the SavedModel took whole utterances.
     assert saved_model.errors["logits"] <= 1e-5
     assert saved_model.metrics == pytest.approx(reference.metrics, rel=1e-5)
-    assert tflite.errors["logits"] <= 2e-2
+    assert 1e-4 < tflite.errors["logits"] <= tflite.bound
 
 
 def test_words_are_those_of_the_run(artefact: Artefact, words_run: Path) -> None:

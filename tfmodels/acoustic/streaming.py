@@ -76,20 +76,24 @@ def step_model(model: keras.Model, frames: int = 1) -> keras.Model:
         if isinstance(layer, keras.layers.RNN):
             sizes = zip(("output", "cells"), layer.cell.state_size, strict=True)
             before = _inputs(layer, {role: (size,) for role, size in sizes})
-            one = x if len(x.shape) == 2 else x[:, 0]
-            x, after = layer.cell(one, list(before.values()))
+            x, after = layer.cell(_single(x), list(before.values()))
         elif isinstance(layer, Splice) and layer.span:
             before = _inputs(layer, {"frames": (layer.span, x.shape[-1])})
             x = keras.layers.Concatenate(axis=1)([*before.values(), x])
             after = [x[:, -layer.span :]]
             x = layer(x)
         else:
-            x = layer(x)
+            # Of a single frame the head's bias can take up what is added to its output.
+            x = layer(_single(x) if layer.name == HEADS[0] else x)
             continue
         inputs |= before
         memory |= zip(before, after, strict=True)
-    logits = x if len(x.shape) == 2 else x[:, 0]
-    return keras.Model(inputs, {"logits": logits, **memory})
+    return keras.Model(inputs, {"logits": x, **memory})
+
+
+def _single(x: Any) -> Any:
+    """The only frame of [B, 1, C], or of [B, C], which is one."""
+    return x if len(x.shape) == 2 else x[:, 0]
 
 
 def _inputs(layer: Any, shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:

@@ -131,16 +131,11 @@ def _command_finding(cluster: dict[str, Any], job: str) -> Finding:
         "worker": "tfmodels launch worker, or replica with strategy.runtime: rpc",
         "ps": "tfmodels launch worker, or server with strategy.runtime: rpc",
     }
-    problem = ""
-    if not cluster.get("chief"):
-        problem = "expected the job 'chief', which directs the others"
-    elif not cluster.get("worker"):
-        return Finding(
-            "its command",
-            f"{commands.get(job, 'none')}; without workers only strategy.runtime: rpc"
-            " trains, with `tfmodels launch replica --chief` elsewhere",
-        )
-    return Finding("its command", commands.get(job, "none"), problem)
+    found = commands.get(job, "none")
+    if not cluster.get("worker"):
+        found += "; no workers: with strategy.runtime: rpc only, for replicas that join"
+    lost = "" if cluster.get("chief") else "expected the job 'chief' in the cluster"
+    return Finding("its command", found, lost)
 
 
 def folder_finding(workdir: pathlib.Path) -> Finding:

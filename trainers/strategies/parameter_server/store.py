@@ -14,6 +14,12 @@ VALUE = "value"
 AVERAGE = "average"
 
 
+def contents(update: Update, fraction: Fraction | None) -> dict[str, float]:
+    """Names of what a store holds for each parameter, and the number it begins with."""
+    slots = dict(zip(update.slots, update.initial, strict=True))
+    return {VALUE: 0.0, **slots, **({} if fraction is None else {AVERAGE: 0.0})}
+
+
 class ParameterStore:
     """A vector of parameters that many replicas read and change without waiting.
 
@@ -41,10 +47,10 @@ class ParameterStore:
         self._fraction = fraction
         self._devices = tuple(devices)
         self._parts = cut(size, len(self._devices))
-        start = {VALUE: 0.0, **dict(zip(update.slots, update.initial, strict=True))}
-        if fraction is not None:
-            start[AVERAGE] = 0.0
-        self.shards = {name: self._spread(number) for name, number in start.items()}
+        self.shards = {
+            name: self._spread(number)
+            for name, number in contents(update, fraction).items()
+        }
         """Variables of each server by what they hold: `VALUE`, slots, `AVERAGE`."""
         with tf.device(self._devices[0]):
             self.version = tf.Variable(0, trainable=False, dtype=tf.int64)

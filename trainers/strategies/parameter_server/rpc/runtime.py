@@ -26,11 +26,12 @@ from trainers.strategies.parameter_server.rpc.wire import serving
 from trainers.strategies.parameter_server.runtime import Job
 from trainers.strategies.parameter_server.runtime import Traffic
 from trainers.strategies.parameter_server.runtime import check_cluster
+from trainers.strategies.parameter_server.store import contents
 from trainers.workers import Workers
 from trainers.workers import await_all
 
 # Seconds for an answer that carries a shard, and for one that a living server gives.
-_LONG = 120.0
+_LONG = 60.0
 _ANSWER = 20.0
 # Seconds between looks at servers and replicas while these work.
 _PAUSE = 2.0
@@ -49,7 +50,7 @@ class RemoteStore:
         self.session = secrets.randbits(63)
         self._servers = servers
         self._parts = cut(job.flat.size, len(servers))
-        self._names: list[str] = list(job.store([""]).shards)
+        self._names = list(contents(job.upkeep.update, job.upkeep.fraction))
         self._version = 0
         upkeep = job.upkeep.plain()
         texts = [
@@ -186,13 +187,14 @@ def open_service(
     """
     cluster, task = read_cluster("strategy.runtime: rpc")
     check_cluster(cluster, task, config)
+    desk = Desk()
+    connections.enter_context(serving(cluster["chief"][task["index"]], desk.methods))
+    connections.callback(desk.close)
+    # Closed first, which ends what still waits for a server.
     peers = [Peer(address, connections) for address in cluster["ps"]]
     processes = Workers(
         cluster["ps"], connections, "tfmodels launch server", method_path("status")
     )
-    desk = Desk()
-    connections.enter_context(serving(cluster["chief"][task["index"]], desk.methods))
-    connections.callback(desk.close)
     await_all(processes)
 
     def open_stage(job: Job) -> Autonomous:

@@ -92,6 +92,8 @@ class Peer:
         def answer() -> bytes:
             try:
                 received: bytes = call.result()
+            except grpc.FutureCancelledError:  # this process lets go of the other
+                raise tf.errors.UnavailableError(None, None, self.address) from None
             except grpc.RpcError as error:
                 text = f"{self.address}: {error.details()}"
                 if error.code() == grpc.StatusCode.ABORTED:

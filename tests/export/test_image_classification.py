@@ -162,7 +162,7 @@ def test_few_calibration_examples_are_warned_of(digits, caplog):
 
 
 def test_calibration_without_examples_is_a_data_error(digits, monkeypatch):
-    monkeypatch.setattr(digits, "calibration", lambda count: iter(()))
+    monkeypatch.setattr(digits, "calibration", lambda program, count: iter(()))
     with pytest.raises(DataError, match="training split"):
         representative_inputs(digits, KerasProgram({}), 20)
 

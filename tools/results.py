@@ -133,7 +133,7 @@ def _file(name: str) -> Path:
 
 def train(recipe: Recipe) -> dict[str, Any]:
     """Trains and exports a configuration with every seed, as a user would."""
-    runs = []
+    runs: list[dict[str, float]] = []
     for seed in recipe.seeds:
         workdir = _RUNS / _file(recipe.name).stem / f"seed{seed}"
         shutil.rmtree(workdir, ignore_errors=True)

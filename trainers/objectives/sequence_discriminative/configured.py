@@ -92,24 +92,20 @@ class ConfiguredCriterion:
         fixed = tf.stop_gradient(scores)
         reference = _alignment(fixed, lengths, numerator)
         denominator = self._denominator(fixed, lengths, graph, reference)
-        # Stopped at both ends: else a compiled function would keep what a gradient
-        # through the recursion needs, which cannot leave it.
-        said = Sums(
-            *map(
-                tf.stop_gradient,
-                numerator_sums(fixed, lengths, numerator, denominator),
-            )
-        )
+        said = numerator_sums(fixed, lengths, numerator, denominator)
         sequence = self._sequence(
             fixed, lengths, said, denominator, reference, accuracy
         )
-        cross_entropy = frame_cross_entropy(logits, lengths, said.gamma)
+        # A target, not a function of the logits; and the gradient of a loop over frames
+        # cannot leave what XLA compiles.
+        target = tf.stop_gradient(said.gamma)
+        cross_entropy = frame_cross_entropy(logits, lengths, target)
         value = (1 - config.smoothing) * differentiable(sequence, scores)
         value += config.smoothing * cross_entropy
         if config.output_l2:
             value -= config.output_l2 / 2 * tf.reduce_sum(logits**2, axis=(1, 2))
         if head_logits is not None:
-            head = frame_cross_entropy(head_logits, lengths, said.gamma)
+            head = frame_cross_entropy(head_logits, lengths, target)
             value += config.head_weight * head
         value = tf.where(sequence.is_possible, value, 0)
         return Result(value, sequence, cross_entropy, denominator)

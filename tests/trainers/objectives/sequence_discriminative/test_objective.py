@@ -10,9 +10,21 @@ import tensorflow as tf
 
 from tests.tfmodels.lattices.enumeration import enumerate_paths
 from tests.tfmodels.lattices.enumeration import random_graph
+from tests.tfmodels.lattices.speech import LEXICON
+from tests.tfmodels.lattices.speech import SILENCE_PROB
+from tests.tfmodels.lattices.speech import TOPOLOGIES
+from tests.tfmodels.lattices.speech import bigram
 from tests.trainers.words import words
 from tfmodels.errors import ConfigError
+from tfmodels.lattices.composition import compose
+from tfmodels.lattices.forward_backward import occupancies
+from tfmodels.lattices.graph import Arcs
 from tfmodels.lattices.graph import arcs
+from tfmodels.lattices.graph import stack
+from tfmodels.lattices.lexicon import Pronounced
+from tfmodels.lattices.reference import spoken_words
+from tfmodels.lattices.topology import Scales
+from tfmodels.lattices.tying import left_biphone
 from trainers.experiment import Experiment
 from trainers.interfaces import Batch
 from trainers.objectives.sequence_discriminative.accuracy import Phones
@@ -29,15 +41,17 @@ LOGITS = np.random.RandomState(3).randn(4, 4, 4).astype(np.float32)
 LENGTHS = np.array([4, 3, 2, 4], np.int32)
 
 
-def objective(**values: Any) -> SequenceDiscriminative:
+def objective(
+    graph: Arcs | None = None, log_prior: np.ndarray = LOG_PRIOR, **values: Any
+) -> SequenceDiscriminative:
     settings = {"acoustic_scale": 0.7, "denominator": "full", **values}
     hybrid = SimpleNamespace(
-        denominator=arcs(GRAPH),
+        denominator=graph or arcs(GRAPH),
         numerator=None,
         phone_of_pdf=PHONES.of_pdf,
         is_silence=PHONES.is_silence,
     )
-    task: Any = SimpleNamespace(hybrid=hybrid, log_prior=LOG_PRIOR, stored=())
+    task: Any = SimpleNamespace(hybrid=hybrid, log_prior=log_prior, stored=())
     return SequenceDiscriminative(SequenceDiscriminativeConfig.parse(settings), task)
 
 
@@ -149,6 +163,34 @@ def test_a_head_of_its_own() -> None:
     probs = tf.nn.softmax(LOGITS).numpy()
     expected = 0.5 * (probs - np.eye(4)[BATCH["label"].numpy()])
     expected *= BATCH["weight"].numpy()[..., None]
+    np.testing.assert_allclose(gradient, expected, atol=1e-5)
+
+
+def test_words_without_an_alignment_give_the_gradient_of_all_that_they_could_be() -> (
+    None
+):
+    hmms = TOPOLOGIES, left_biphone(TOPOLOGIES), Scales()
+    num_pdfs = hmms[1].num_pdfs
+    model, said = bigram(), np.array([[2, 1], [1, 0]], np.int32)
+    loop = arcs(compose(Pronounced(model, LEXICON, SILENCE_PROB), *hmms))
+    own = [
+        compose(spoken_words(row[row > 0], model, LEXICON, SILENCE_PROB), *hmms)
+        for row in said
+    ]
+    noise = np.random.RandomState(0).randn(2, 11, num_pdfs)
+    logits = tf.Variable(noise.astype(np.float32))
+    lengths = tf.constant([11, 7])
+    weight = tf.sequence_mask(lengths, 11, tf.float32)
+    made = objective(loop, np.zeros(num_pdfs, np.float32), criterion="mmi")
+    batch = {"words": tf.constant(said), "num_scored": lengths, "weight": weight}
+    with tf.GradientTape() as tape:
+        loss = made.loss({"logits": logits}, batch)
+    gradient = tape.gradient(loss.total, logits).numpy()
+    _, right = occupancies(0.7 * logits, lengths, stack(own))
+    _, all_ = occupancies(0.7 * logits, lengths, loop)
+    # Smoothing is of 0.1; the shares of the states are its targets.
+    entropy = right - weight[..., None] * tf.nn.softmax(logits)
+    expected = -(0.9 * 0.7 * (right - all_) + 0.1 * entropy)
     np.testing.assert_allclose(gradient, expected, atol=1e-5)
 
 

@@ -35,6 +35,8 @@ from trainers.experiment import Experiment
 from trainers.runs import load_run
 from trainers.stages import open_task
 
+pytestmark = pytest.mark.slow  # they share a run and its export
+
 MODELS = {
     "dnn": {"kind": "acoustic_dnn", "hidden_dims": [8], "left_context": 1},
     "lstm": {"kind": "acoustic_lstm", "num_cells": 6, "projection_dim": 4},
@@ -172,7 +174,6 @@ def test_integers_score_nearly_the_same(signatures_of, tmp_path) -> None:
     assert (found["FULLY_CONNECTED"], found["ADD"]) == (4, 3)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("preset", "least"), [("int8", 0.95), ("int16x8", 0.98)])
 def test_a_trained_network_keeps_its_answers(preset, least, taught, tmp_path) -> None:
     out = export.export(taught, f"tflite_{preset}", tmp_path / "out")

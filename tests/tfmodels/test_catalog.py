@@ -39,6 +39,7 @@ def test_kind_is_the_name_and_defaults_survive_a_round_trip(name):
     assert type(config).parse(config.plain()) == config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IMAGE_CLASSIFIERS)
 def test_built_image_classifier_carries_its_name_and_config(name):
     model = tfmodels.build(

@@ -8,6 +8,7 @@ import pytest
 from tfmodels.deep import deep_graph
 
 
+@pytest.mark.slow
 def test_a_deeper_model_than_calls_nest() -> None:
     before = sys.getrecursionlimit()
     x = read = keras.Input((2,))

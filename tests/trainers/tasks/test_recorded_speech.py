@@ -101,6 +101,7 @@ def test_training_on_stored_lattices(
     assert 0 <= figures["test/frame_accuracy"] <= 1
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_the_lattices(folder: Path) -> None:
     made = experiment(folder / "lattices", objective={"smoothing": 0.0})
     task: Any = open_task(made, made.data)

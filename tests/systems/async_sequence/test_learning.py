@@ -7,7 +7,7 @@ import pytest
 
 import trainers
 
-OVERRIDES = ["data.train_utterances=1200", "data.test_utterances=200"]
+OVERRIDES = ["data.train_utterances=600", "data.test_utterances=200"]
 
 
 @pytest.mark.slow

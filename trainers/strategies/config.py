@@ -126,6 +126,10 @@ class ParameterServerConfig(Config):
     local_steps: int = pydantic.Field(default=1, ge=1)
     """Batches of a replica between fetching and pushing, after each of which it changes
     its own parameters; it pushes their difference over the learning rate."""
+    frame_pool: int | None = pydantic.Field(default=None, ge=1)
+    """Frames of a mini-batch, drawn in random order from the utterances of all
+    `local_steps` batches: what the objective asks of each frame is computed before,
+    then each mini-batch makes a local step. Whole batches when absent."""
     staleness: Literal["none", "inverse"] = "none"
     """inverse: the learning rate of a push is divided by 1 + its staleness, the pushes
     of others since its parameters were fetched."""

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfmodels.acoustic.windows import Windows
+from tfmodels.acoustic.windows import windows
 from tfmodels.lattices.oracle import oracle_errors
 from tfmodels.lattices.pruning import lattice_mask
 from tfmodels.lattices.viterbi import best_path
@@ -124,6 +126,10 @@ class AcousticModeling:
     def inputs(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The model's inputs: ``features`` [b, T, D] and ``lengths`` int32 [b]."""
         return {"features": batch["features"], "lengths": batch["lengths"]}
+
+    def windows(self, model: keras.Model) -> Windows | None:
+        """The model in windows of its frames, if it needs no whole utterances."""
+        return windows(model, self._model_config.frame_subsampling)
 
     def metrics(self, outputs: Outputs, batch: Batch) -> Totals:
         """Right frames; and word errors, [scales, 3], which training leaves out."""

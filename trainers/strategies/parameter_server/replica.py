@@ -17,6 +17,7 @@ from trainers.interfaces import Batch
 from trainers.interfaces import Loss
 from trainers.interfaces import Outputs
 from trainers.interfaces import Stage
+from trainers.interfaces import Task
 from trainers.interfaces import Totals
 from trainers.optimizers.gradients import add_l2
 from trainers.optimizers.gradients import clip_by_global_norm
@@ -138,10 +139,7 @@ class Learner:
         self, parameters: tf.Tensor, number: tf.Tensor, batch: Batch
     ) -> Work:
         values = self._flat.unpack(parameters)
-        states = [
-            *zip(self._flat.variables, values, strict=True),
-            *self._states(number),
-        ]
+        states = self._states(values, number)
         with tf.GradientTape() as tape:
             tape.watch(values)
             loss, outputs = self._loss(states, batch)
@@ -161,9 +159,7 @@ class Learner:
         whole = [tf.zeros_like(value) for value in values]
         for i, gradient in zip(self._places, gradients, strict=True):
             whole[i] = gradient
-        metrics = self._stage.task.metrics(outputs, batch)
-        scalars = {k: pair for k, pair in metrics.items() if pair[0].shape.rank == 0}
-        totals = {"loss": (loss.total, loss.weight), **loss.terms, **scalars}
+        totals = totals_of(self._stage.task, loss, outputs, batch)
         return Work(self._flat.pack(whole), totals, norm)
 
     def _loss(
@@ -185,9 +181,11 @@ class Learner:
                 raise _moving_statistic(variable)
         return result
 
-    def _states(self, number: tf.Tensor) -> list[tuple[keras.Variable, tf.Tensor]]:
-        """Random states of their own for every batch; other states as they were."""
-        states = []
+    def _states(
+        self, values: Sequence[tf.Tensor], number: tf.Tensor
+    ) -> list[tuple[keras.Variable, tf.Tensor]]:
+        """Parameters; random states of every batch's own; other states as they were."""
+        states = [*zip(self._flat.variables, values, strict=True)]
         for variable, value in self._others:
             state = tf.constant(value)
             if variable.path.endswith("seed_generator_state"):
@@ -273,6 +271,13 @@ class ReplicaStep:
             "staleness": present - version,
             "skipped": skipped,
         }
+
+
+def totals_of(task: Task, loss: Loss, outputs: Outputs, batch: Batch) -> Totals:
+    """The loss of a batch, its terms and the scalar metrics, to be added up."""
+    metrics = task.metrics(outputs, batch)
+    scalars = {k: pair for k, pair in metrics.items() if pair[0].shape.rank == 0}
+    return {"loss": (loss.total, loss.weight), **loss.terms, **scalars}
 
 
 def _moving_statistic(variable: keras.Variable) -> ConfigError:

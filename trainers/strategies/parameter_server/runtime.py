@@ -20,6 +20,7 @@ from trainers.interfaces import Shard
 from trainers.interfaces import Stage
 from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.parameter_server.flat import Flat
+from trainers.strategies.parameter_server.frame_pool import FramePool
 from trainers.strategies.parameter_server.replica import Learner
 from trainers.strategies.parameter_server.replica import Outcome
 from trainers.strategies.parameter_server.replica import Parameters
@@ -66,7 +67,9 @@ class Job:
         upkeep = Upkeep(
             optimizer=stage.optimizer, average=run.average, start=stage.start, end=end
         )
-        learner = Learner(model, flat, stage, config.devices, run.xla)
+        taught = (model, flat, stage, config.devices, run.xla)
+        size = config.frame_pool
+        learner = Learner(*taught) if size is None else FramePool(*taught, size)
         return cls(config, stage, flat, upkeep, learner, first, run.seed)
 
     @property
@@ -79,6 +82,7 @@ class Job:
             stage.frozen,
             type(stage.objective).__name__,
             self.config.local_steps,
+            self.config.frame_pool,
             self.flat.shapes,
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

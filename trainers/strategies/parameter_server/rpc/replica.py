@@ -140,9 +140,9 @@ class Replica:
         if not job or job.signature != order.job:
             raise ConfigError(
                 "the chief trains something else. Expected the same configuration as"
-                " there, but for data: model, optimizer, strategy.local_steps and the"
-                f" stage {order.stage!r} decide. Received one that differs; change"
-                " CONFIG or --set."
+                " there, but for data: model, optimizer, strategy.local_steps,"
+                f" strategy.frame_pool and the stage {order.stage!r} decide. Received"
+                " one that differs; change CONFIG or --set."
             )
         self._stage = order.stage
         self._step = job.step(self._connection)

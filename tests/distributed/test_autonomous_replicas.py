@@ -16,15 +16,14 @@ from tests.cluster import wait_until
 from tests.distributed.jobs import history
 from tests.distributed.jobs import saved_steps
 from tests.distributed.jobs import wait_for_step
-from tests.distributed.test_parameter_server import CHIEF
-from tests.distributed.test_parameter_server import CONFIG
-from tests.distributed.test_parameter_server import SERVERS
-from tests.distributed.test_parameter_server import STEPS
-from tests.distributed.test_parameter_server import WORKERS
-from tests.distributed.test_parameter_server import launched
-from tests.distributed.test_parameter_server import metrics
-from tests.distributed.test_parameter_server import pushes
-from tests.distributed.test_parameter_server import start
+from tests.distributed.replicas import CHIEF
+from tests.distributed.replicas import SERVERS
+from tests.distributed.replicas import STEPS
+from tests.distributed.replicas import WORKERS
+from tests.distributed.replicas import launched
+from tests.distributed.replicas import metrics
+from tests.distributed.replicas import pushes
+from tests.distributed.replicas import write_config
 from tools.launch.local import free_ports
 
 pytestmark = pytest.mark.multiprocess
@@ -37,12 +36,7 @@ NOTICED = 150
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two replicas and two servers."""
-    path = tmp_path_factory.mktemp("config") / "job.yaml"
-    before = "{kind: parameter_server}"
-    assert before in CONFIG
-    after = "{kind: parameter_server, runtime: rpc}"
-    path.write_text(CONFIG.replace(before, after))
-    return path
+    return write_config(tmp_path_factory.mktemp("config"), "rpc")
 
 
 def counted(text: str) -> list[int]:
@@ -72,20 +66,6 @@ def test_every_push_counts(machine: Machine, config: Path, tmp_path: Path) -> No
     assert trainers.evaluate(run, [elsewhere]) == pytest.approx(metrics(run))
 
 
-def test_sigterm_saves_and_the_run_resumes(
-    machine: Machine, config: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    launcher = launched(machine, config, run)
-    launcher.send(signal.SIGTERM)
-    assert launcher.wait() == 42, launcher
-    assert pushes(run) == saved_steps(run)[-1] < STEPS
-    again = start(machine, config, run)
-    assert again.wait() == 0, again
-    assert "Resuming after step" in again.errors
-    assert pushes(run) == STEPS
-
-
 def test_a_replica_that_is_killed_returns(
     machine: Machine, config: Path, tmp_path: Path
 ) -> None:
@@ -96,20 +76,6 @@ def test_a_replica_that_is_killed_returns(
     assert "worker 1 ended, code -9; starting it again" in launcher.errors
     assert "Traceback" not in launcher.errors
     assert pushes(run) == STEPS
-
-
-def test_a_server_that_is_killed_loses_a_chunk_at_most(
-    machine: Machine, config: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    launcher = launched(machine, config, run)
-    os.kill(launcher.children[SERVERS[1]], signal.SIGKILL)
-    assert launcher.wait() == 0, launcher
-    assert "ps 1 ended, code -9; starting it again" in launcher.errors
-    assert "A server was lost" in launcher.errors
-    assert "Traceback" not in launcher.errors
-    assert pushes(run) == STEPS
-    assert metrics(run)["test/loss"] < math.log(10)
 
 
 def test_a_server_that_hangs_is_noticed(

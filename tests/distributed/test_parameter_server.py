@@ -16,15 +16,19 @@ import trainers
 from tests.cluster import ROOT
 from tests.cluster import SECONDS
 from tests.cluster import Machine
-from tests.cluster import Process
 from tests.cluster import is_gone
 from tests.cluster import wait_until
 from tests.distributed import unit_pushes
 from tests.distributed.jobs import history
-from tests.distributed.jobs import last_step
 from tests.distributed.jobs import saved_steps
-from tests.distributed.jobs import wait_for_step
-from tests.trainers.small import last_state
+from tests.distributed.replicas import SERVERS
+from tests.distributed.replicas import STEPS
+from tests.distributed.replicas import WORKERS
+from tests.distributed.replicas import launched
+from tests.distributed.replicas import metrics
+from tests.distributed.replicas import pushes
+from tests.distributed.replicas import start
+from tests.distributed.replicas import write_config
 from tools.launch.local import free_ports
 from tools.launch.members import members
 from tools.launch.members import roles
@@ -32,69 +36,21 @@ from trainers.strategies.config import ParameterServerConfig
 
 pytestmark = pytest.mark.multiprocess
 
-STEPS = 300
 UNITS = 400
-CHIEF, WORKERS, SERVERS = 0, (1, 2), (3, 4)
-"""Places of the processes among the launcher's children."""
-CONFIG = f"""
-task: {{kind: language_modeling}}
-model:
-  kind: transformer
-  vocabulary_size: 10
-  max_length: 13
-  num_layers: 1
-  model_dim: 8
-  num_heads: 2
-  feed_forward_dim: 16
-  dropout_rate: 0.1
-data: {{kind: sorting, symbols: 8, length: 6, batch_size: 8, train_examples: 2000,
-  test_examples: 16}}
-objective: {{kind: cross_entropy}}
-optimizer:
-  kind: adagrad
-  learning_rate: {{kind: constant, initial: 0.1}}
-  clip_global_norm: 5.0
-strategy: {{kind: parameter_server}}
-run:
-  steps: {STEPS}
-  steps_per_loop: 20
-  log_every: 20
-  checkpoint_every: 20
-  average: {{kind: exponential, decay: 0.9}}
-"""
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two workers and two servers."""
-    path = tmp_path_factory.mktemp("config") / "job.yaml"
-    path.write_text(CONFIG)
-    return path
+    return write_config(tmp_path_factory.mktemp("config"))
 
 
-def start(machine: Machine, config: Path, run: Path) -> Process:
-    """Starts a run on this machine."""
-    options = ("--workers", "2", "--parameter-servers", "2")
-    return machine.start("launch", "local", config, "--workdir", run, *options)
-
-
-def launched(machine: Machine, config: Path, run: Path) -> Process:
-    """Starts a run on this machine and waits until it is under way."""
-    launcher = start(machine, config, run)
-    wait_for_step(run, 40, launcher)
-    assert last_step(run) < STEPS
-    return launcher
-
-
-def pushes(run: Path) -> int:
-    """Pushes that the newest checkpoint holds."""
-    return int(last_state(run)["optimizer/iteration"])
-
-
-def metrics(run: Path) -> dict[str, float]:
-    """The final figures."""
-    found: dict[str, float] = json.loads((run / "metrics.json").read_text())
-    return found
+@pytest.fixture(scope="module", params=["coordinator", "rpc"])
+def any_config(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The same, with workers of either kind."""
+    return write_config(tmp_path_factory.mktemp("config"), request.param)
 
 
 def test_every_push_counts(machine: Machine, config: Path, tmp_path: Path) -> None:
@@ -137,14 +93,14 @@ def test_no_unit_of_any_push_is_lost(machine: Machine) -> None:
 
 
 def test_sigterm_saves_and_the_run_resumes(
-    machine: Machine, config: Path, tmp_path: Path
+    machine: Machine, any_config: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    launcher = launched(machine, config, run)
+    launcher = launched(machine, any_config, run)
     launcher.send(signal.SIGTERM)
     assert launcher.wait() == 42, launcher
     assert pushes(run) == saved_steps(run)[-1] < STEPS
-    again = start(machine, config, run)
+    again = start(machine, any_config, run)
     assert again.wait() == 0, again
     assert "Resuming after step" in again.errors
     assert pushes(run) == STEPS
@@ -178,10 +134,10 @@ def test_all_workers_that_are_killed_return(
 
 
 def test_a_server_that_is_killed_loses_a_chunk_at_most(
-    machine: Machine, config: Path, tmp_path: Path
+    machine: Machine, any_config: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    launcher = launched(machine, config, run)
+    launcher = launched(machine, any_config, run)
     os.kill(launcher.children[SERVERS[1]], signal.SIGKILL)
     assert launcher.wait() == 0, launcher
     assert "ps 1 ended, code -9; starting it again" in launcher.errors

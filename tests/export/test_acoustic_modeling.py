@@ -179,8 +179,8 @@ def test_a_trained_network_keeps_its_answers(preset, least, taught, tmp_path) ->
     out = export.export(taught, f"tflite_{preset}", tmp_path / "out")
     reference, _, tflite = export.verify(out).checks
     assert tflite.agreement >= least
-    assert reference.metrics["wer"] < 0.12
-    assert abs(tflite.metrics["wer"] - reference.metrics["wer"]) <= 0.01
+    assert reference.metrics["wer"] < 0.2  # chance is about 1
+    assert abs(tflite.metrics["wer"] - reference.metrics["wer"]) <= 0.015
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,8 @@ def taught(tmp_path_factory) -> Path:
     """The smallest example of asynchronous sequence training, after its first stage."""
     folder = tmp_path_factory.mktemp("taught")
     changes = (
-        "stages=[{name: cross_entropy, steps: 10 epochs}]",
+        "stages=[{name: cross_entropy, steps: 5 epochs}]",
+        "data.test_utterances=200",
         "strategy={kind: data_parallel, devices: cpu}",
     )
     trainers.train("async_sequence/tiny", folder / "run", changes)

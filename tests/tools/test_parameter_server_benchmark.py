@@ -4,16 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.distributed.test_parameter_server import CONFIG
+from tests.distributed.replicas import write_config
 from tools.benchmark.parameter_server import parameter_server
 
 
 @pytest.mark.multiprocess
 @pytest.mark.parametrize("runtime", ["coordinator", "rpc"])
 def test_replicas_push(runtime: str, tmp_path: Path) -> None:
-    config = tmp_path / "job.yaml"
-    config.write_text(CONFIG)
-    found = parameter_server(1, 6, (runtime,), (1, 2), str(config))
+    config = str(write_config(tmp_path))
+    found = parameter_server(1, 6, (runtime,), (1, 2), config)
     assert found["pushes_per_second"].keys() == {f"{runtime} 1", f"{runtime} 2"}
     assert found["over_1_replica"][f"{runtime} 2"] > 0
     # One turn to warm up, one that counts.

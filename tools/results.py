@@ -253,7 +253,7 @@ def _training(name: str, part: dict[str, Any]) -> list[str]:
         f"| seed | {part['metric']} | integer-only TFLite | seconds, whole command |"
     )
     if "before" in part["runs"][0]:
-        row = "| {seed} | {before:.4f} | {metric:.4f} | {ratio:.2f} | {frames:+.4f} |"
+        row = "| {seed} | {before:.4f} | {metric:.4f} | {ratio:.3f} | {frames:+.4f} |"
         row += " {seconds} |"
         heading = (
             "| seed | after cross entropy | after sequences | ratio |"
@@ -268,11 +268,13 @@ def _training(name: str, part: dict[str, Any]) -> list[str]:
     processes = part.get("processes", 0)
     command = " ".join(_train_command(part["config"], "DIR", settings, processes))
     seeds = " and the other seeds" if len(rows) > 1 else ""
-    bound = "Largest ratio" if "before" in part["runs"][0] else "Floor"
+    bound, weights = "Floor", "the averaged weights"
+    if "before" in part["runs"][0]:
+        bound, weights = "Largest ratio wanted", "the best scale of decoding"
     return [
         f"## {name}",
-        f"`tfmodels {command}`{seeds}; {part['metric']} of the averaged"
-        f" weights on held-out data. {bound} {part['floor']}; median here {median:.4f}."
+        f"`tfmodels {command}`{seeds}; {part['metric']} of {weights} on held-out data."
+        f" {bound} {part['floor']}; median here {median:.4f}."
         f" For comparison: {part['baseline']}.",
         f"{heading}\n{'|---' * (heading.count('|') - 1)}|\n" + "\n".join(rows),
     ]

@@ -68,7 +68,7 @@ class Hybrid:
 
 
 def make_hybrid(config: AcousticModelingConfig, source: UtteranceSource) -> Hybrid:
-    """The word loop of some data: their words, in any number, as their bigram says.
+    """The word loop of some data: their words, in any number, as their grammar says.
 
     Raises:
       ConfigError: the states are not those of the data's alignments.

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 from trainers.strategies.pipeline.schedules import Schedule
@@ -51,11 +52,20 @@ def holdings(order: Iterable[Task]) -> list[Holdings]:
     return [during for task, during, _ in course(order) if task.kind in ("F", "R")]
 
 
+class Needs(NamedTuple):
+    """Bytes that a task needs only while it runs."""
+
+    early: int
+    """In the first half of its time."""
+    late: int
+    """In the second half."""
+
+
 def peak_together(
     schedule: Schedule,
     timeline: Timeline,
     held: Callable[[Holdings], int],
-    inside: Callable[[Task], int],
+    inside: Callable[[Task], Needs],
 ) -> int:
     """Most bytes on all devices at a time, for devices that share a memory.
 
@@ -71,7 +81,10 @@ def peak_together(
     for device, order in enumerate(schedule.orders):
         for task, during, after in course(order):
             span = spans[task]
-            changes.append((span.start, True, device, held(during) + inside(task)))
+            middle = Fraction(span.start + span.end) / 2
+            base, needs = held(during), inside(task)
+            changes.append((span.start, True, device, base + needs.early))
+            changes.append((middle, True, device, base + needs.late))
             changes.append((span.end, False, device, held(after)))
     now: dict[int, int] = {}
     peak = 0

@@ -135,16 +135,24 @@ class Footprint:
     def temporaries(self, begin: int, end: int) -> int:
         """Bytes that a task needs only while it runs.
 
-        Gradients of a micro-batch, until they are added to the sums, and the results
-        inside of one item. TensorFlow takes those of the weights last when it runs a
-        function: what they are computed from is held before they are.
+        What it gathers, and the results inside of one item.
+        """
+        inside = max(map(max, self._temporaries[begin:end]))
+        return self.gathered(begin, end) + inside
+
+    def gathered(self, begin: int, end: int) -> int:
+        """Bytes that a task with gradients gathers until its end.
+
+        Gradients of a micro-batch, until they are added to the sums. TensorFlow takes
+        those of the weights last when it runs a function: what they are computed from
+        is held before they are.
         """
         held = self._gradients(begin, end)
-        if not self._inline:
-            parts = segments(self._kept, begin, end)
-            late = (self._postponed[p.end] - self._postponed[p.begin] for p in parts)
-            held = max(held, *late)
-        return held + max(map(max, self._temporaries[begin:end]))
+        if self._inline:
+            return held
+        parts = segments(self._kept, begin, end)
+        late = (self._postponed[p.end] - self._postponed[p.begin] for p in parts)
+        return max(held, *late)
 
     def forward_temporaries(self, begin: int, end: int) -> int:
         """The same of a task that makes no gradients."""

@@ -13,6 +13,7 @@ import keras
 from trainers.strategies.config import PipelineConfig
 from trainers.strategies.pipeline.costs import item_costs
 from trainers.strategies.pipeline.holdings import Holdings
+from trainers.strategies.pipeline.holdings import Needs
 from trainers.strategies.pipeline.holdings import holdings
 from trainers.strategies.pipeline.holdings import peak_together
 from trainers.strategies.pipeline.memory import Footprint
@@ -64,6 +65,8 @@ class StagePlan:
     """Bytes that are held of it until it is computed again."""
     temporaries: int
     """Bytes that a task needs only while it runs."""
+    gathered: int
+    """Of them, those that a task with gradients gathers little by little."""
     forward_temporaries: int
     """The same of a task that makes no gradients."""
     sends: int
@@ -233,6 +236,7 @@ def _stages(
                 residuals=footprint.residuals(*items),
                 begun=footprint.begun(*items),
                 temporaries=footprint.temporaries(*items),
+                gathered=footprint.gathered(*items),
                 forward_temporaries=footprint.forward_temporaries(*items),
                 sends=footprint.crossing(each.end),
             )
@@ -250,10 +254,11 @@ def _held(stages: Sequence[StagePlan], moment: Holdings) -> int:
 def _results(
     schedule: Schedule, timeline: Timeline, stages: Sequence[StagePlan]
 ) -> int:
-    def inside(task: Task) -> int:
+    def inside(task: Task) -> Needs:
         stage = stages[task.stage]
-        forward = task.kind in ("F", "R")
-        return stage.forward_temporaries if forward else stage.temporaries
+        if task.kind in ("F", "R"):
+            return Needs(stage.forward_temporaries, stage.forward_temporaries)
+        return Needs(stage.temporaries - stage.gathered // 2, stage.temporaries)
 
     return peak_together(schedule, timeline, partial(_held, stages), inside)
 

@@ -8,6 +8,7 @@ import pytest
 from trainers.strategies.config import PipelineConfig
 from trainers.strategies.pipeline.costs import item_costs
 from trainers.strategies.pipeline.holdings import Holdings
+from trainers.strategies.pipeline.holdings import Needs
 from trainers.strategies.pipeline.holdings import holdings
 from trainers.strategies.pipeline.holdings import peak_together
 from trainers.strategies.pipeline.memory import DistinctSum
@@ -71,14 +72,31 @@ def test_devices_that_share_a_memory_do_not_peak_at_the_same_time() -> None:
     def held(moment: Holdings) -> int:
         return 10 * sum(holding.whole for holding in moment.values())
 
-    def inside(task: Task) -> int:
-        return {"F": 1, "B": 5}[task.kind]
+    def inside(task: Task) -> Needs:
+        return {"F": Needs(1, 1), "B": Needs(3, 5)}[task.kind]
 
     # Each device has 10 + 5 at its own peak; the first waits while the second works.
     for num_micro_batches, peak in ((1, 10 + 15), (2, 20 + 25)):
         orders = schedule("gpipe", 2, num_micro_batches)
         timeline = simulate(orders, lambda task: 1)
         assert peak_together(orders, timeline, held, inside) == peak
+
+
+@pytest.mark.parametrize(("transfer", "peak"), [(0, 3 + 16), (0.5, 3 + 10)])
+def test_what_a_task_gathers_is_half_there_in_its_first_half(
+    transfer: float, peak: int
+) -> None:
+    def held(moment: Holdings) -> int:
+        return sum(holding.whole for holding in moment.values())
+
+    def inside(task: Task) -> Needs:
+        return {"F": Needs(0, 0), "B": Needs(2, 8)}[task.kind]
+
+    # The first device starts its first backward task with the second's last one, or
+    # when that is half done.
+    orders = schedule("gpipe", 2, 2)
+    timeline = simulate(orders, lambda task: 1, transfer)
+    assert peak_together(orders, timeline, held, inside) == peak
 
 
 def footprint(model: keras.Model, rows: int = ROWS, inline: bool = False) -> Footprint:

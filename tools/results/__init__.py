@@ -1,0 +1,1 @@
+"""Every figure the project claims: recipes, their runs, and the page of results."""

@@ -1,0 +1,78 @@
+"""docs/RESULTS.md, drawn from docs/results/."""
+
+import json
+import statistics
+from typing import Any
+
+from tools.benchmark import BENCHMARKS
+from tools.results.parts import part_file
+from tools.results.recipes import RECIPES
+from tools.results.recipes import Recipe
+from tools.results.training import FIGURES
+
+
+def page() -> str:
+    """docs/RESULTS.md, drawn from docs/results/."""
+    parts = {
+        name: json.loads(part_file(name).read_text())
+        for name in (*(recipe.name for recipe in RECIPES), *BENCHMARKS)
+        if part_file(name).exists()
+    }
+    sections = [
+        "# Results",
+        "Every figure the project claims, with the command that gives it."
+        " `make results` measures them anew and rewrites this page; the raw data is in"
+        " [results/](results/).",
+    ]
+    for name, part in parts.items():
+        if "runs" in part:
+            recipe = Recipe(**{key: part[key] for key in Recipe._fields})
+            sections += _training(recipe, part["runs"])
+        else:
+            sections += _benchmark(part)
+        about = part["machine"]
+        sections.append(
+            f"Measured {part['date']} on {about['cpus']} cores ({about['processor']}),"
+            f" Python {about['python']}, TensorFlow {about['tensorflow']}, Keras"
+            f" {about['keras']}. Raw: [{name}](results/{part_file(name).name})."
+        )
+    return "\n\n".join(sections) + "\n"
+
+
+def _training(recipe: Recipe, runs: list[dict[str, float]]) -> list[str]:
+    """Of a recipe's runs, as they were trained."""
+    command = " ".join(recipe.command("DIR", recipe.seeds[0]))
+    seeds = " and the other seeds" if len(runs) > 1 else ""
+    median = statistics.median(run[recipe.metric] for run in runs)
+    rows = [list(runs[0]), ["---"] * len(runs[0])]
+    rows += [[_shown(figure) for figure in run.values()] for run in runs]
+    return [
+        f"## {recipe.name}",
+        f"`tfmodels {command}`{seeds}; {FIGURES[recipe.figures].about}, on held-out"
+        f" data. {recipe.metric} should be {recipe.asks} {recipe.bound};"
+        f" median here {median:.4f}. For comparison: {recipe.baseline}."
+        " Seconds are those of the whole command.",
+        "\n".join(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def _shown(figure: float) -> str:
+    return f"{figure:.4f}" if isinstance(figure, float) else f"{figure}"
+
+
+def _benchmark(part: dict[str, Any]) -> list[str]:
+    figures = {
+        key: value
+        for key, value in part.items()
+        if key not in ("benchmark", "machine", "date")
+    }
+    rows = []
+    for key, value in figures.items():
+        for name, figure in value.items() if isinstance(value, dict) else [("", value)]:
+            shown = f"{figure:.4g}" if isinstance(figure, float) else f"{figure}"
+            rows.append(f"| {key.replace('_', ' ')} {name} | {shown} |")
+    return [
+        f"## {part['benchmark'].replace('_', ' ')}",
+        f"`tfmodels benchmark {part['benchmark']}`; medians over interleaved rounds.",
+        "| figure | value |\n|---|---|\n" + "\n".join(rows),
+    ]

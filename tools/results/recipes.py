@@ -1,0 +1,88 @@
+"""The tiny configurations and what each must reach."""
+
+from typing import Literal
+from typing import NamedTuple
+
+_SEEDS = (0, 1, 2)
+
+
+class Recipe(NamedTuple):
+    """A tiny configuration and what it must reach with every seed."""
+
+    config: str
+    metric: str
+    """Of the figures of a run, the one that is asked for."""
+    bound: float
+    baseline: str
+    """What answers without learning anything, and what other methods reach."""
+    overrides: tuple[str, ...] = ()
+    """Settings that differ from the configuration's, ``key=value``."""
+    seeds: tuple[int, ...] = _SEEDS
+    processes: int = 0
+    """Workers, and as many parameter servers, on this machine; 0: all in one."""
+    asks: Literal["at least", "at most"] = "at least"
+    figures: str = "integer_export"
+    """What is taken of a run: a name in `tools.results.training.FIGURES`."""
+
+    @property
+    def name(self) -> str:
+        """The configuration and what differs from it."""
+        changes = [override.removeprefix("strategy.") for override in self.overrides]
+        return " ".join([self.config, *changes])
+
+    def command(self, workdir: str, seed: int) -> list[str]:
+        """What a user would type after ``tfmodels``."""
+        settings = [f"run.seed={seed}", *self.overrides]
+        options = [part for setting in settings for part in ("--set", setting)]
+        if not self.processes:
+            return ["train", self.config, "--workdir", workdir, *options]
+        count = str(self.processes)
+        jobs = ["--workers", count, "--parameter-servers", count]
+        return ["launch", "local", self.config, "--workdir", workdir, *jobs, *options]
+
+
+_DIGITS = (
+    "always the commonest class 0.103; logistic regression 0.900, nearest neighbour"
+    " 0.956, support vector machine with RBF kernel 0.964 (scikit-learn, same split)"
+)
+_SORTING = (
+    "the likeliest symbol at each place gets 0.26 of the tokens and no sequence right;"
+    " sorting takes all 12 symbols into account"
+)
+_CROSS_ENTROPY = "the end of cross entropy, decoded at its own best scale"
+RECIPES = (
+    Recipe("googlenet/tiny", "test/top1", 0.95, _DIGITS),
+    Recipe("inception_v4/tiny", "test/top1", 0.95, _DIGITS),
+    Recipe("inception_v4/resnet_v2_tiny", "test/top1", 0.96, _DIGITS),
+    Recipe("gpipe/tiny", "test/sequence_accuracy", 0.97, _SORTING),
+    *(
+        Recipe(
+            "gpipe/tiny",
+            "test/sequence_accuracy",
+            0.97,
+            _SORTING,
+            ("strategy.stages=4", *overrides),
+            seeds=(0,),
+        )
+        for overrides in (
+            ("strategy.schedule=gpipe",),
+            ("strategy.schedule=1f1b",),
+            ("strategy.schedule=interleaved_1f1b", "strategy.chunks=2"),
+            ("strategy.schedule=zb_h1",),
+            ("strategy.schedule=1f1b", "strategy.rematerialize=always"),
+        )
+    ),
+    Recipe("gpipe/amoebanet_tiny", "test/top1", 0.93, _DIGITS),
+    *(
+        Recipe(
+            config,
+            "ratio",
+            0.70,
+            _CROSS_ENTROPY,
+            processes=2,
+            asks="at most",
+            figures="errors_by_stage",
+        )
+        for config in ("async_sequence/tiny", "async_sequence/smbr_tiny")
+    ),
+)

@@ -1,0 +1,84 @@
+"""Trains a recipe with every seed and takes its figures."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from tools.results.parts import ROOT
+from tools.results.parts import RUNS
+from tools.results.parts import part_file
+from tools.results.parts import python
+from tools.results.parts import tfmodels
+from tools.results.recipes import Recipe
+
+
+def train(recipe: Recipe) -> dict[str, Any]:
+    """Trains and exports a configuration with every seed, as a user would."""
+    take = FIGURES[recipe.figures].take
+    runs: list[dict[str, float]] = []
+    for seed in recipe.seeds:
+        workdir = RUNS / part_file(recipe.name).stem / f"seed{seed}"
+        shutil.rmtree(workdir, ignore_errors=True)
+        folder = str(workdir.relative_to(ROOT))
+        started = time.monotonic()
+        tfmodels(*recipe.command(folder, seed))
+        seconds = round(time.monotonic() - started)
+        runs.append({"seed": seed, **take(recipe, workdir), "seconds": seconds})
+        print(runs[-1], flush=True)
+    return {**recipe._asdict(), "runs": runs}
+
+
+def _integer_export(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """The metric, and the integer-only export's, which `verify` finds within bounds."""
+    artefact = workdir / "tflite_int8"
+    preset = ["--preset", "tflite_int8", "--output", str(artefact)]
+    tfmodels("export", str(workdir), *preset)
+    code = (
+        "import export, json, sys; v = export.verify(sys.argv[1]);"
+        "print(json.dumps(v.checks[-1].metrics))"
+    )
+    output = python("-c", code, str(artefact)).splitlines()[-1]
+    quantized = json.loads(output)[recipe.metric.split("/")[1]]
+    return {**_final(recipe, workdir), "integer-only TFLite": float(quantized)}
+
+
+def _final(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    return {recipe.metric: metrics[recipe.metric]}
+
+
+def _errors_by_stage(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """Word error rates of the first and the last evaluation, and right frames."""
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    first, *_, last = [line for line in lines if "test/wer" in line]
+    before, after = (
+        min(value for name, value in line.items() if name.startswith("test/wer"))
+        for line in (first, last)
+    )
+    return {
+        "test/wer after cross entropy": before,
+        "after sequences": after,
+        "ratio": after / before,
+        "change of frame_accuracy": last["test/frame_accuracy"]
+        - first["test/frame_accuracy"],
+    }
+
+
+class Figures(NamedTuple):
+    """A way to take figures of a run."""
+
+    take: Callable[[Recipe, Path], dict[str, float]]
+    """A function of the recipe and the run's folder."""
+    about: str
+    """Of what the figures are."""
+
+
+FIGURES = {
+    "final": Figures(_final, "the averaged weights"),
+    "integer_export": Figures(_integer_export, "the averaged weights"),
+    "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
+}

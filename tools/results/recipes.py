@@ -79,10 +79,26 @@ RECIPES = (
             "ratio",
             0.70,
             _CROSS_ENTROPY,
-            processes=2,
+            overrides,
+            seeds,
+            processes,
             asks="at most",
             figures="errors_by_stage",
         )
         for config in ("async_sequence/tiny", "async_sequence/smbr_tiny")
+        for overrides, seeds, processes in (
+            ((), _SEEDS, 2),
+            # As many updates, each from the gradients of both.
+            (("strategy.synchronous=true",), (0,), 0),
+        )
+    ),
+    Recipe(
+        "async_sequence/fsdd",
+        "test/wer",
+        0.05,
+        "saying nothing 1.0; before training about 1",
+        processes=2,
+        asks="at most",
+        figures="final",
     ),
 )

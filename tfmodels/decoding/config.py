@@ -1,4 +1,4 @@
-"""Configuration of the beam search."""
+"""Configuration of searches: how long answers may be, and which are the best."""
 
 from typing import Literal
 from typing import Self
@@ -8,7 +8,16 @@ import pydantic
 from tfmodels.config import Config
 
 
-class BeamSearchConfig(Config):
+class LengthConfig(Config):
+    """Where an answer is cut that does not end by itself."""
+
+    max_length_factor: float = pydantic.Field(default=2.0, ge=0)
+    """Most tokens of the answer for each one of the source."""
+    max_length_extra: int = pydantic.Field(default=8, ge=1)
+    """Tokens that the answer may have besides."""
+
+
+class BeamSearchConfig(LengthConfig):
     """How wide a search looks, and what it takes for the better of two sequences."""
 
     beam_width: int = pydantic.Field(default=8, ge=1)
@@ -26,10 +35,6 @@ class BeamSearchConfig(Config):
     """Whose constants the two penalties have."""
     length_ratio: float = pydantic.Field(default=1.0, gt=0)
     """Target tokens for each source token, which formula `lingvo` expects."""
-    max_length_factor: float = pydantic.Field(default=2.0, ge=0)
-    """Most tokens of the answer for each one of the source."""
-    max_length_extra: int = pydantic.Field(default=8, ge=1)
-    """Tokens that the answer may have besides."""
 
     @pydantic.model_validator(mode="after")
     def _check_n_best(self) -> Self:

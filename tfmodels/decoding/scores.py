@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfmodels.decoding.config import BeamSearchConfig
+from tfmodels.decoding.config import LengthConfig
 
 # A source token without any attention; the formula's logarithm of 0 ends all thought.
 _LEAST_COVERAGE = 1e-3
@@ -51,15 +52,15 @@ def coverage_penalty(
     return config.coverage_penalty * ratio * tf.reduce_sum(logs * source_mask, axis=-1)
 
 
-def max_lengths(source_lengths: tf.Tensor, config: BeamSearchConfig) -> tf.Tensor:
+def max_lengths(source_lengths: tf.Tensor, config: LengthConfig) -> tf.Tensor:
     """Most tokens of each answer: a multiple of the source's, and some.
 
     Args:
-      source_lengths: int32 [b].
+      source_lengths: int32 of any shape.
       config: the rule.
 
     Returns:
-      int32 [b].
+      int32 of the same shape.
     """
     longest = config.max_length_factor * tf.cast(source_lengths, tf.float32)
     return tf.cast(tf.math.ceil(longest), tf.int32) + config.max_length_extra

@@ -16,6 +16,7 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
     },
     "objective": {
         "cross_entropy": "trainers.objectives.cross_entropy:CrossEntropy",
+        "expected_reward": "trainers.objectives.expected_reward:ExpectedReward",
         "sequence_discriminative": (
             "trainers.objectives.sequence_discriminative.objective"
             ":SequenceDiscriminative"

@@ -28,7 +28,9 @@ from trainers.data.config import UtteranceData
 from trainers.data.config import WordLoopData
 from trainers.durations import Duration
 from trainers.durations import Interval
+from trainers.exports import ExportConfig
 from trainers.objectives.config import CrossEntropyConfig
+from trainers.objectives.config import ExpectedRewardConfig
 from trainers.objectives.sequence_discriminative.config import (
     SequenceDiscriminativeConfig,
 )
@@ -47,13 +49,17 @@ if TYPE_CHECKING:
     AnyTask = (
         AcousticModelingConfig | ImageClassificationConfig | LanguageModelingConfig
     )
-    AnyObjective = CrossEntropyConfig | SequenceDiscriminativeConfig
+    AnyObjective = (
+        CrossEntropyConfig | ExpectedRewardConfig | SequenceDiscriminativeConfig
+    )
 else:
     AnyModel = tagged_union(entry.config for entry in MODELS.values())
     AnyTask = tagged_union(
         [AcousticModelingConfig, ImageClassificationConfig, LanguageModelingConfig]
     )
-    AnyObjective = tagged_union([CrossEntropyConfig, SequenceDiscriminativeConfig])
+    AnyObjective = tagged_union(
+        [CrossEntropyConfig, ExpectedRewardConfig, SequenceDiscriminativeConfig]
+    )
 
 AnyData = Annotated[
     DigitsData
@@ -149,20 +155,6 @@ class RunConfig(Config):
         # From a loss scale of 2 ** 15 to 1 are 15 halvings.
         search = 15 if self.precision == "mixed_float16" else 0
         return max(self.max_skipped_updates, search)
-
-
-class ExportConfig(Config):
-    """How an exported model is calibrated, and how close to Keras it must stay."""
-
-    calibration_examples: int = pydantic.Field(default=200, ge=1)
-    """Training examples from which ranges of quantized tensors are taken."""
-    min_agreement: float = pydantic.Field(default=0.99, ge=0, le=1)
-    """Least share of test examples to which quantized and Keras model answer alike."""
-    max_accuracy_drop: float = pydantic.Field(default=0.01, ge=0, le=1)
-    """Most accuracy (a fraction) that a quantized model may lose on the test split."""
-    stages: int | None = pydantic.Field(default=None, ge=1)
-    """Files of an export in a chain; when absent as many as the stages of a pipeline,
-    or two for another strategy."""
 
 
 class StageConfig(Config):

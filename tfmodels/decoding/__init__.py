@@ -1,1 +1,1 @@
-"""Searches for the best output sequences of models that score one step at a time."""
+"""Searches for token sequences, around one step of any model that has steps."""

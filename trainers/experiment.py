@@ -29,6 +29,7 @@ from trainers.data.config import WordLoopData
 from trainers.durations import Duration
 from trainers.durations import Interval
 from trainers.objectives.config import CrossEntropyConfig
+from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
 from trainers.objectives.sequence_discriminative.config import (
     SequenceDiscriminativeConfig,
 )
@@ -47,13 +48,17 @@ if TYPE_CHECKING:
     AnyTask = (
         AcousticModelingConfig | ImageClassificationConfig | LanguageModelingConfig
     )
-    AnyObjective = CrossEntropyConfig | SequenceDiscriminativeConfig
+    AnyObjective = (
+        CrossEntropyConfig | RewardAugmentedConfig | SequenceDiscriminativeConfig
+    )
 else:
     AnyModel = tagged_union(entry.config for entry in MODELS.values())
     AnyTask = tagged_union(
         [AcousticModelingConfig, ImageClassificationConfig, LanguageModelingConfig]
     )
-    AnyObjective = tagged_union([CrossEntropyConfig, SequenceDiscriminativeConfig])
+    AnyObjective = tagged_union(
+        [CrossEntropyConfig, RewardAugmentedConfig, SequenceDiscriminativeConfig]
+    )
 
 AnyData = Annotated[
     DigitsData

@@ -129,7 +129,9 @@ class DrawSamples(Periodic):
     def act(self, step: int) -> None:
         """Draws."""
         batch = _next_batch(self._stage, step)
-        for name, figure in self._stage.task.samples(batch).items():
+        stage = self._stage
+        drawn = {**stage.task.samples(batch), **stage.objective.figures(batch)}
+        for name, figure in drawn.items():
             self._writer.figure(step, f"train/{name}", figure)
         draw_last_step(step, self._writer, self._trainable)
 
@@ -172,7 +174,7 @@ class Diagnose(Periodic):
 
 def _next_batch(stage: Stage, step: int) -> Batch:
     """The global batch of the step after `step`, read anew."""
-    batch: Batch = next(iter(stage.task.dataset("train", Shard(), step - stage.start)))
+    batch: Batch = next(iter(stage.batches(Shard(), step - stage.start)))
     return batch
 
 

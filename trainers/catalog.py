@@ -17,6 +17,9 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
     "objective": {
         "cross_entropy": "trainers.objectives.cross_entropy:CrossEntropy",
         "expected_reward": "trainers.objectives.expected_reward:ExpectedReward",
+        "reward_augmented": (
+            "trainers.objectives.reward_augmented.objective:RewardAugmented"
+        ),
         "sequence_discriminative": (
             "trainers.objectives.sequence_discriminative.objective"
             ":SequenceDiscriminative"

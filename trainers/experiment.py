@@ -31,6 +31,7 @@ from trainers.durations import Interval
 from trainers.exports import ExportConfig
 from trainers.objectives.config import CrossEntropyConfig
 from trainers.objectives.config import ExpectedRewardConfig
+from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
 from trainers.objectives.sequence_discriminative.config import (
     SequenceDiscriminativeConfig,
 )
@@ -50,7 +51,10 @@ if TYPE_CHECKING:
         AcousticModelingConfig | ImageClassificationConfig | LanguageModelingConfig
     )
     AnyObjective = (
-        CrossEntropyConfig | ExpectedRewardConfig | SequenceDiscriminativeConfig
+        CrossEntropyConfig
+        | ExpectedRewardConfig
+        | RewardAugmentedConfig
+        | SequenceDiscriminativeConfig
     )
 else:
     AnyModel = tagged_union(entry.config for entry in MODELS.values())
@@ -58,7 +62,12 @@ else:
         [AcousticModelingConfig, ImageClassificationConfig, LanguageModelingConfig]
     )
     AnyObjective = tagged_union(
-        [CrossEntropyConfig, ExpectedRewardConfig, SequenceDiscriminativeConfig]
+        [
+            CrossEntropyConfig,
+            ExpectedRewardConfig,
+            RewardAugmentedConfig,
+            SequenceDiscriminativeConfig,
+        ]
     )
 
 AnyData = Annotated[

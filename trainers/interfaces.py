@@ -30,6 +30,9 @@ Totals = dict[str, Ratio]
 """Ratios by name; all figures of training and evaluation have this form."""
 
 
+_CHANGED_AT_ONCE = 2
+
+
 class Loss(NamedTuple):
     """Loss of one replica's batch, not yet divided.
 
@@ -118,6 +121,16 @@ class Task(Protocol):
 class Objective(Protocol):
     """What the model is taught; made of its configuration and the stage's task."""
 
+    def change_batch(self, batch: Batch) -> Batch:
+        """A training batch as the objective wants it, in graph code of the input.
+
+        An objective that teaches other targets than the right ones overrides this. What
+        is random in it must follow from the batch, such as its ``seed``, so that it is
+        the same for any number of replicas and after a resume. Rows may become more, by
+        a constant factor; those of an example stay together.
+        """
+        return batch
+
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """The loss of one replica's batch, a pure function of the model's outputs."""
 
@@ -131,6 +144,10 @@ class Objective(Protocol):
         """
         outputs = task.outputs(model, batch, training)
         return self.loss(outputs, batch), outputs
+
+    def figures(self, batch: Batch) -> dict[str, Any]:
+        """Pictures of a changed training batch by name: matplotlib figures."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -152,6 +169,17 @@ class Stage:
     def end(self) -> int:
         """Step of the run at which the stage is over."""
         return self.start + self.steps
+
+    def batches(self, shard: Shard = Shard(), start: int = 0) -> "tf.data.Dataset":
+        """Training batches of one replica each, from step `start` of the stage on.
+
+        Those of `Task.dataset`, as the objective changes them.
+        """
+        batches = self.task.dataset("train", shard, start)
+        if type(self.objective).change_batch is Objective.change_batch:
+            return batches
+        changed = batches.map(self.objective.change_batch, _CHANGED_AT_ONCE)
+        return changed.prefetch(_CHANGED_AT_ONCE)
 
 
 class Summary(NamedTuple):

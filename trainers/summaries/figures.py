@@ -69,6 +69,16 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     return figure
 
 
+def counts(heights: np.ndarray, name: str) -> Figure:
+    """How often each whole number from 0 was counted, int [n]."""
+    figure = Figure(figsize=(5, 3), layout="constrained")
+    axes = figure.add_subplot()
+    axes.bar(np.arange(len(heights)), heights)
+    axes.set_xlabel(name)
+    axes.set_ylabel("count")
+    return figure
+
+
 def labelled_images(
     images: np.ndarray, labels: Sequence[str], predictions: Sequence[str]
 ) -> Figure:

@@ -105,7 +105,7 @@ class Job:
         start = -(-step * self.config.local_steps // count)
         shard = Shard(index, count, own=True)
         numbers = tf.data.Dataset.range(start * count + index, tf.int64.max, count)
-        batches = self.stage.task.dataset("train", shard, start)
+        batches = self.stage.batches(shard, start)
         return tf.data.Dataset.zip(numbers, batches)
 
 

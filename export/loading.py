@@ -16,6 +16,7 @@ from export.manifest import read_manifest
 from export.presets import find_preset
 from export.runtime import KerasProgram
 from export.runtime import LiteProgram
+from export.runtime import LitePrograms
 from export.runtime import SavedModelProgram
 from export.runtime import StagedLiteProgram
 from export.signatures import signatures_class
@@ -27,6 +28,7 @@ from trainers.experiment import Experiment
 _PROGRAMS: dict[str, Callable[[Path], SavedProgram]] = {
     "saved_model": SavedModelProgram,
     "tflite": LiteProgram,
+    "tflite_files": LitePrograms,
     "tflite_stages": StagedLiteProgram,
 }
 

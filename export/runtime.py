@@ -156,6 +156,47 @@ class LiteProgram:
         }
 
 
+class LitePrograms:
+    """TFLite files in a folder, each with endpoints of its own."""
+
+    def __init__(self, path: Path) -> None:
+        """Prepares the interpreters.
+
+        Args:
+          path: a folder of .tflite files.
+
+        Raises:
+          DataError: there are none, or LiteRT cannot read one.
+        """
+        self._files = _lite_files(path)
+        self._programs = {
+            endpoint: program
+            for program in self._files.values()
+            for endpoint in program.endpoints
+        }
+        self.endpoints = tuple(self._programs)
+
+    def inputs(self, endpoint: str) -> Shapes:
+        """Shapes of what one endpoint takes."""
+        return self._programs[endpoint].inputs(endpoint)
+
+    def describe(self, path: str) -> ProgramEntry:
+        """Its part of the manifest, with an entry for each file."""
+        parts = [
+            program.describe(f"{path}/{name}") for name, program in self._files.items()
+        ]
+        endpoints = {
+            name: entry for part in parts for name, entry in part.endpoints.items()
+        }
+        return _joined(path, endpoints, parts)
+
+    def __call__(
+        self, endpoint: str, inputs: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Runs one signature on named arrays of real values."""
+        return self._programs[endpoint](endpoint, inputs)
+
+
 class StagedLiteProgram:
     """TFLite files in a row, each of which reads what the caller or others made.
 
@@ -172,11 +213,7 @@ class StagedLiteProgram:
         Raises:
           DataError: there are none, or LiteRT cannot read one.
         """
-        self._stages = {
-            file.name: LiteProgram(file) for file in sorted(path.glob("*.tflite"))
-        }
-        if not self._stages:
-            raise DataError(f"{path} holds no stages. Expected .tflite files in it.")
+        self._stages = _lite_files(path)
         self.endpoints = next(iter(self._stages.values())).endpoints
 
     def inputs(self, endpoint: str) -> Shapes:
@@ -189,18 +226,11 @@ class StagedLiteProgram:
         parts = [
             stage.describe(f"{path}/{name}") for name, stage in self._stages.items()
         ]
-        operators: Counter[str] = Counter()
-        for part in parts:
-            operators.update(part.operators)
-        return ProgramEntry(
-            path=path,
-            endpoints={
-                name: _ends([part.endpoints[name] for part in parts])
-                for name in self.endpoints
-            },
-            operators=dict(sorted(operators.items())),
-            parts=tuple(parts),
-        )
+        endpoints = {
+            name: _ends([part.endpoints[name] for part in parts])
+            for name in self.endpoints
+        }
+        return _joined(path, endpoints, parts)
 
     def __call__(
         self, endpoint: str, inputs: Mapping[str, Any]
@@ -213,6 +243,28 @@ class StagedLiteProgram:
             read |= names
             values |= stage(endpoint, {name: values[name] for name in names})
         return {name: values[name] for name in values if name not in read}
+
+
+def _lite_files(folder: Path) -> dict[str, LiteProgram]:
+    files = {file.name: LiteProgram(file) for file in sorted(folder.glob("*.tflite"))}
+    if not files:
+        raise DataError(f"{folder} holds no program. Expected .tflite files in it.")
+    return files
+
+
+def _joined(
+    path: str, endpoints: dict[str, EndpointEntry], parts: list[ProgramEntry]
+) -> ProgramEntry:
+    """What several files are together."""
+    operators: Counter[str] = Counter()
+    for part in parts:
+        operators.update(part.operators)
+    return ProgramEntry(
+        path=path,
+        endpoints=endpoints,
+        operators=dict(sorted(operators.items())),
+        parts=tuple(parts),
+    )
 
 
 def _ends(stages: list[EndpointEntry]) -> EndpointEntry:

@@ -7,17 +7,31 @@ from typing import Any
 
 import typer
 
+from tfmodels.errors import ConfigError
 from tools.console import print_to_terminal
 
 
 def predict_command(
     model: Annotated[Path, typer.Argument(help="A run's folder or an artefact's.")],
     inputs: Annotated[list[str], typer.Argument(help="Image files; lines of text.")],
+    nbest: Annotated[
+        int | None,
+        typer.Option(help="Answers for each input, with scores and alignments.", min=1),
+    ] = None,
 ) -> None:
     """Predict on files or text with a trained run or an exported artefact."""
     predict = _artefact(model) if (model / "manifest.json").exists() else _run(model)
     for source in inputs:
-        print_to_terminal(f"{source}: {predict(source)}")
+        answer = predict(source)
+        if nbest is None:
+            print_to_terminal(f"{source}: {answer}")
+        elif hasattr(answer, "table"):
+            print_to_terminal(f"{source}:\n{answer.table(nbest)}")
+        else:
+            raise ConfigError(
+                "--nbest: this model gives one answer. Expected a model that searches,"
+                f" such as a translator, or no --nbest. Received {nbest} for {model}."
+            )
 
 
 def _artefact(folder: Path) -> Callable[[str], Any]:

@@ -5,6 +5,8 @@ from abc import ABC
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
+from typing import runtime_checkable
 
 import tensorflow as tf
 
@@ -90,6 +92,31 @@ class Log(Periodic):
         }
         self._writer.scalars(step, figures)
         self._restart()
+
+
+@runtime_checkable
+class Annealed(Protocol):
+    """A model in which something changes in the course of training."""
+
+    def at_step(self, step: int) -> None:
+        """Sets it to its value at a step of the run."""
+
+
+class Anneal:
+    """Tells a model after each chunk at which step of the run it is."""
+
+    def __init__(self, model: Annealed, step: int) -> None:
+        """Tells it the first one."""
+        self._model = model
+        model.at_step(step)
+
+    def next_step(self, step: int) -> int | None:
+        """None: the ends of chunks will do."""
+        return None
+
+    def __call__(self, step: int, summary: Summary) -> None:
+        """Tells it."""
+        self._model.at_step(step)
 
 
 class Call(Periodic):

@@ -13,6 +13,7 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
             "trainers.tasks.image_classification:ImageClassification"
         ),
         "language_modeling": "trainers.tasks.language_modeling:LanguageModeling",
+        "translation": "trainers.tasks.translation:Translation",
     },
     "objective": {
         "cross_entropy": "trainers.objectives.cross_entropy:CrossEntropy",

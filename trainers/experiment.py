@@ -13,6 +13,7 @@ from tfmodels.catalog import MODELS
 from tfmodels.classification.config import ImageClassifierConfig
 from tfmodels.config import Config
 from tfmodels.config import tagged_union
+from tfmodels.gnmt.config import GNMTConfig
 from tfmodels.transformer.config import TransformerConfig
 from trainers.data.config import DigitsData
 from trainers.data.config import ImageData
@@ -26,6 +27,9 @@ from trainers.data.config import TextData
 from trainers.data.config import TokenData
 from trainers.data.config import UtteranceData
 from trainers.data.config import WordLoopData
+from trainers.data.parallel.config import NumberWordsData
+from trainers.data.parallel.config import ParallelData
+from trainers.data.parallel.config import ParallelTextData
 from trainers.durations import Duration
 from trainers.durations import Interval
 from trainers.exports import ExportConfig
@@ -44,11 +48,15 @@ from trainers.strategies.config import DataParallelConfig
 from trainers.tasks.config import AcousticModelingConfig
 from trainers.tasks.config import ImageClassificationConfig
 from trainers.tasks.config import LanguageModelingConfig
+from trainers.tasks.config import TranslationConfig
 
 if TYPE_CHECKING:
     AnyModel = Config
     AnyTask = (
-        AcousticModelingConfig | ImageClassificationConfig | LanguageModelingConfig
+        AcousticModelingConfig
+        | ImageClassificationConfig
+        | LanguageModelingConfig
+        | TranslationConfig
     )
     AnyObjective = (
         CrossEntropyConfig
@@ -59,7 +67,12 @@ if TYPE_CHECKING:
 else:
     AnyModel = tagged_union(entry.config for entry in MODELS.values())
     AnyTask = tagged_union(
-        [AcousticModelingConfig, ImageClassificationConfig, LanguageModelingConfig]
+        [
+            AcousticModelingConfig,
+            ImageClassificationConfig,
+            LanguageModelingConfig,
+            TranslationConfig,
+        ]
     )
     AnyObjective = tagged_union(
         [
@@ -74,6 +87,8 @@ AnyData = Annotated[
     DigitsData
     | ImageFolderData
     | ManifestData
+    | NumberWordsData
+    | ParallelTextData
     | RecordedUtterancesData
     | RecordsData
     | SortingData
@@ -87,6 +102,7 @@ DATA_OF_TASK: dict[type[Config], type[Config]] = {
     AcousticModelingConfig: UtteranceData,
     ImageClassificationConfig: ImageData,
     LanguageModelingConfig: TokenData,
+    TranslationConfig: ParallelData,
 }
 """What each task can learn from."""
 
@@ -94,6 +110,7 @@ MODEL_OF_TASK: dict[type[Config], type[Config]] = {
     AcousticModelingConfig: AcousticConfig,
     ImageClassificationConfig: ImageClassifierConfig,
     LanguageModelingConfig: TransformerConfig,
+    TranslationConfig: GNMTConfig,
 }
 """What each task can teach."""
 

@@ -239,6 +239,9 @@ class _Training:
             actions.ShowProgress(run.steps_per_loop, self._progress, batch_size),
             actions.Log(run.log_every, self._writers, batch_size),
         ]
+        model = self._placed.model
+        if isinstance(model, actions.Annealed):
+            made.append(actions.Anneal(model, self._step))
         if run.diagnostics_every is not None:
             made.append(
                 actions.Diagnose(

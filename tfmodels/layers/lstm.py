@@ -137,7 +137,7 @@ def lstm_sequence(
             h, c = tf.where(real[t], m, h), tf.where(real[t], cells, c)
             return t + 1, h, c, *write(kept, t, (h, c, acts))
 
-        arrays = [tf.TensorArray(sums.dtype, num_steps) for _ in range(3)]
+        arrays = new_arrays(sums, (width, width, 4 * width))
         _, _, last, *kept = tf.while_loop(
             lambda t, *_: t < num_steps, forward, (0, h0, c0, *arrays)
         )
@@ -154,7 +154,7 @@ def lstm_sequence(
                 d_h = tf.matmul(d_new, back) + d_h * local.skipped[t]
                 return t - 1, d_h, d_c, d_sums.write(t, d_new)
 
-            array = tf.TensorArray(sums.dtype, num_steps)
+            (array,) = new_arrays(sums, (4 * width,))
             _, d_h0, d_c0, array = tf.while_loop(
                 lambda t, *_: t >= 0,
                 step,
@@ -189,6 +189,21 @@ def outer(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """Sum of the outer products of all rows of [..., M] and [..., N]: [M, N]."""
     x = tf.reshape(x, [-1, x.shape[-1]])
     return tf.matmul(x, tf.reshape(y, [-1, y.shape[-1]]), transpose_a=True)
+
+
+def new_arrays(like: tf.Tensor, widths: Any) -> list[tf.TensorArray]:
+    """Arrays for values [b, width] of each step, the width None where it varies.
+
+    Args:
+      like: floating-point [T, b, ...]; it has as many steps and rows.
+      widths: of each array. Shapes are given, since TFLite has no arrays without.
+    """
+    return [
+        tf.TensorArray(
+            like.dtype, tf.shape(like)[0], element_shape=[like.shape[1], width]
+        )
+        for width in widths
+    ]
 
 
 def write(arrays: Any, t: Any, values: Any) -> list[tf.TensorArray]:

@@ -139,6 +139,26 @@ def labelled_sequences(
     return figure
 
 
+def alignments(
+    sentences: Sequence[tuple[Sequence[str], Sequence[str], np.ndarray]],
+) -> Figure:
+    """How much each token of an answer attended to each token of its source.
+
+    Args:
+      sentences: tokens of the source, S; of the answer, T; and float weights of at
+        least [T, S], each row from 0 to 1.
+    """
+    figure, grid = _grid(len(sentences), width=5.0, height=4.5)
+    for axes, (source, answer, weights) in zip(grid, sentences, strict=True):
+        shown = weights[: len(answer), : len(source)]
+        axes.imshow(shown, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for axis, tokens in ((axes.xaxis, source), (axes.yaxis, answer)):
+            labels = [ascii(token)[1:-1] for token in tokens]
+            axis.set_ticks(range(len(tokens)), labels, size="x-small", parse_math=False)
+        axes.tick_params(axis="x", rotation=90)
+    return figure
+
+
 def curves(series: Mapping[str, Sequence[tuple[int, float]]]) -> Figure:
     """One panel per figure with a line for each split that reports it.
 

@@ -35,7 +35,9 @@ class ClipConfig(Config):
         """Delta after so many steps of training."""
         if step >= self.end_step:
             return self.end
-        done = max(0, step - self.start_step) / (self.end_step - self.start_step)
+        if step <= self.start_step:
+            return self.start
+        done = (step - self.start_step) / (self.end_step - self.start_step)
         return self.start + done * (self.end - self.start)
 
     @pydantic.model_validator(mode="after")

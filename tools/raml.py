@@ -1,4 +1,4 @@
-"""``tfmodels raml``: what a temperature does to targets, before and without training."""
+"""``tfmodels raml``: what a temperature does to targets, before training."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -12,8 +12,8 @@ def signature(sampler: Sampler) -> Any:
 
     Its inputs are ``ids`` int32 [b, m], padded; ``length`` int32 [b]; ``seed`` int32
     [2], for the whole batch; ``tau`` float32 []. Its outputs are ``ids`` int32 [b, n];
-    ``length`` and ``distance`` int32 [b]; and ``log_weight`` float32 [b], which a reward
-    over its own temperature is to be added to, for the log of an importance weight.
+    ``length`` and ``distance`` int32 [b]; and ``log_weight`` float32 [b], to which a
+    reward over its own temperature is added for the log of an importance weight.
     """
 
     @tf.function(

@@ -96,7 +96,7 @@ def test_a_table_in_a_file(tmp_path: Path) -> None:
     [
         ({"groups": [[0, 1], [1, 2]]}, "in two groups"),
         ({"reward": "edit", "groups": [[0, 1]]}, "Expected reward: table"),
-        ({"reward": "rouge"}, "no such reward"),
+        ({"reward": "meteor"}, "no such reward"),
         ({"reward": "gleu"}, "samples of at least 2"),
         ({"reward": "edit", "include_reference": True}, "samples of at least 2"),
         ({"final_tau": 0.1}, "Expected no final_tau"),

@@ -180,7 +180,8 @@ class Sampler(tf.Module):
         """
         kept = tf.cast(old.kept, tf.int32)
         slots = tf.reduce_sum(kept, axis=1) + count
-        width = tf.reduce_max(tf.concat([slots, [0]], axis=0))
+        # The cipher takes no empty vector.
+        width = tf.reduce_max(tf.concat([slots, [1]], axis=0))
         slot = tf.range(width)[None]
         order, number = random_numbers(keys, width, INSERTED)
         inserted = _subset(order, slot < slots[:, None], count)

@@ -1,5 +1,7 @@
 """The vectorised sampler: its law, its reference in NumPy, what it never does."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -100,7 +102,10 @@ def test_outputs_are_as_probable_as_their_ways_are_many():
     # Each way to place 2 edits once, with tokens none of which occurs by chance.
     payoff = Payoff("edit", 2, 0.9, max_edits=2)
     drawn = draw(payoff, np.tile([FIRST, FIRST + 1], (60_000, 1)))
-    words = ["".join(map(str, y[:n])) for y, n in zip(drawn.ids - FIRST, drawn.lengths)]
+    words = [
+        "".join(map(str, y[:n]))
+        for y, n in zip(drawn.ids - FIRST, drawn.lengths, strict=True)
+    ]
     expected: dict[str, float] = {}
     pmf, ways = edit_pmf(payoff, 2), [1, 5, 11]
     for e, outcomes in enumerate(enumerated(2, (0, 1))):
@@ -118,11 +123,9 @@ def test_outputs_are_as_probable_as_their_ways_are_many():
 def enumerated(most: int, tokens: tuple[int, int]) -> list[dict[str, int]]:
     """For each number of edits of two tokens, how often each output is made of 01.
 
-    Written out from the definition: a set of replaced places, what each becomes ("" for
-    nothing), and a sequence of insertions for each gap between the places that are left.
+    From the definition: a set of replaced places, what each becomes ("" for nothing),
+    and a sequence of insertions for each gap between the places that are left.
     """
-    import itertools
-
     found: list[dict[str, int]] = [{} for _ in range(most + 1)]
     for replaced in ((), (0,), (1,), (0, 1)):
         others = [
@@ -239,5 +242,5 @@ def test_log_probability_of_hamming_draws_is_exact():
 
 
 def test_too_long_a_reference_names_the_key():
-    with pytest.raises(tf.errors.InvalidArgumentError, match="objective.max_tokens"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"objective\.max_tokens"):
         draw(Payoff("hamming", 5, 1.0), np.full([1, 41], FIRST))

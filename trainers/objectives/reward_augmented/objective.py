@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
@@ -43,6 +44,9 @@ class SequenceTask(Protocol):
     ordinary_tokens: range
     """Numbers of the tokens that are neither padding nor any other special symbol."""
 
+    def show(self, tokens: Sequence[int]) -> str:
+        """Tokens as text."""
+
 
 class RewardAugmented(Objective):
     """Maximum likelihood of outputs drawn by their reward.
@@ -69,7 +73,7 @@ class RewardAugmented(Objective):
         else:
             tokens = _suitable(task, SequenceTask, config).ordinary_tokens
             self._targets = SequenceTargets(config, tokens, _reward(config))
-            first = next(iter(task.dataset("train").map(self.change_batch)))
+            first = self.change_batch(next(iter(task.dataset("train"))))
             for warning in self._targets.warnings(first):
                 _LOG.warning("%s", warning)
 

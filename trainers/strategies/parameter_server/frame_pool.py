@@ -115,7 +115,7 @@ class FramePool(Learner):
                 work = Work(*self._gradient(parameters, first, rows))
                 return (
                     i + 1,
-                    parameters - rate * work.gradient,
+                    self._flat.moved(parameters, work.gradient, rate),
                     gradient + work.gradient,
                     tf.maximum(norm, work.norm),
                 )

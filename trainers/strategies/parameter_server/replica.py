@@ -49,7 +49,8 @@ class Work(NamedTuple):
 
     gradient: tf.Tensor
     """float32 [N]; of several local steps the sum, which is the difference between
-    their first and their last parameters over the learning rate."""
+    their first and their last parameters over the learning rate. In the places of
+    moving statistics it is how these have changed."""
     totals: Totals
     """``loss``, its terms and the scalar metrics."""
     norm: tf.Tensor
@@ -121,7 +122,7 @@ class Learner:
         with self._on_device():
             for number, batch in batches:
                 if done:
-                    parameters = parameters - rate * done[-1].gradient
+                    parameters = self._flat.moved(parameters, done[-1].gradient, rate)
                 done.append(Work(*self._gradient(parameters, number, batch)))
             return Work(
                 tf.add_n([each.gradient for each in done]),
@@ -142,7 +143,7 @@ class Learner:
         states = self._states(values, number)
         with tf.GradientTape() as tape:
             tape.watch(values)
-            loss, outputs = self._loss(states, batch)
+            loss, outputs, changes = self._loss(states, batch)
         gradients = tape.gradient(
             loss.total,
             [values[i] for i in self._places],
@@ -156,7 +157,7 @@ class Learner:
         with keras.StatelessScope(states):
             gradients = add_l2(gradients, self._trained, optimizer.l2)
         gradients, norm = clip_by_global_norm(gradients, optimizer.clip_global_norm)
-        whole = [tf.zeros_like(value) for value in values]
+        whole = changes
         for i, gradient in zip(self._places, gradients, strict=True):
             whole[i] = gradient
         totals = totals_of(self._stage.task, loss, outputs, batch)
@@ -164,8 +165,10 @@ class Learner:
 
     def _loss(
         self, states: Sequence[tuple[keras.Variable, tf.Tensor]], batch: Batch
-    ) -> tuple[Loss, Outputs]:
+    ) -> tuple[Loss, Outputs, list[tf.Tensor]]:
         """The loss of the model with other values of its variables.
+
+        Also how it has changed each of these by itself: statistics, or not at all.
 
         Raises:
           ConfigError: the model changes one of its parameters by itself.
@@ -173,13 +176,19 @@ class Learner:
         variables = self._flat.variables
         with keras.StatelessScope(states) as scope:
             before = [scope.get_current_value(variable) for variable in variables]
-            result = self._stage.objective.loss_with_model(
+            loss, outputs = self._stage.objective.loss_with_model(
                 self._stage.task, self._model, batch, training=True
             )
+        changes = []
         for variable, value in zip(variables, before, strict=True):
-            if scope.get_current_value(variable) is not value:
-                raise _moving_statistic(variable)
-        return result
+            after = scope.get_current_value(variable)
+            if after is value:
+                changes.append(tf.zeros_like(value))
+            elif variable.trainable:
+                raise _changed_by_itself(variable)
+            else:
+                changes.append(tf.cast(after, value.dtype) - value)
+        return loss, outputs, changes
 
     def _states(
         self, values: Sequence[tf.Tensor], number: tf.Tensor
@@ -280,10 +289,10 @@ def totals_of(task: Task, loss: Loss, outputs: Outputs, batch: Batch) -> Totals:
     return {"loss": (loss.total, loss.weight), **loss.terms, **scalars}
 
 
-def _moving_statistic(variable: keras.Variable) -> ConfigError:
+def _changed_by_itself(variable: keras.Variable) -> ConfigError:
     return ConfigError(
-        f"strategy: training changes {variable.path!r}, which has no gradient, such as"
-        " the moving statistics of batch normalization; replicas would overwrite one"
-        " another's. Expected a model without these, such as model.batch_norm: null"
-        " (layer normalization is possible), or strategy.kind: data_parallel."
+        f"strategy: the model changes {variable.path!r} by itself, which a replica's"
+        " gradient changes too; replicas would overwrite one another's. Expected a"
+        " model without such layers, as of spectral normalization, or strategy.kind:"
+        f" data_parallel. Received a change of {variable.name!r} in training."
     )

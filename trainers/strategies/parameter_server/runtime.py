@@ -89,8 +89,10 @@ class Job:
 
     def store(self, devices: Sequence[str]) -> ParameterStore:
         """A store with a shard on each device."""
-        upkeep = self.upkeep
-        return ParameterStore(self.flat.size, devices, upkeep.update, upkeep.fraction)
+        upkeep, flat = self.upkeep, self.flat
+        return ParameterStore(
+            flat.size, devices, upkeep.update, upkeep.fraction, flat.with_gradient
+        )
 
     def step(self, parameters: Parameters) -> ReplicaStep:
         """A replica's step on some parameters."""

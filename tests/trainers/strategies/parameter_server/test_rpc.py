@@ -66,8 +66,8 @@ def service():
         yield Service(stack)
 
 
-def job_of(optimizer=None, **strategy):
-    stage = toy_stage(ToyTask(batch_norm=False))
+def job_of(optimizer=None, batch_norm=False, **strategy):
+    stage = toy_stage(ToyTask(batch_norm=batch_norm))
     if optimizer:
         stage = replace(stage, optimizer=optimizer)
     return opened(stage, strategy).trainable._job
@@ -117,8 +117,10 @@ def push_ones(service, job, running, twice=False):
                 connection.finish(DONE)
 
 
-def test_every_push_counts_once(service, adagrad, monkeypatch):
+def test_every_push_counts_once(service, monkeypatch):
     monkeypatch.setattr(desks, "_WAIT", 0.2)
+    settings = {"learning_rate": RATE, "initial_accumulator": 0.0}
+    adagrad = job_of(Adagrad.parse(settings), batch_norm=True)
     runtime = service.open(adagrad)
     running = Running(runtime, 400)
     threads = [
@@ -132,10 +134,14 @@ def test_every_push_counts_once(service, adagrad, monkeypatch):
         thread.join(60)
     assert len(outcomes) == int(runtime.store.present()) == 400
     read = runtime.store.read()
-    size = adagrad.flat.size
-    np.testing.assert_array_equal(read["accumulator"], np.full(size, 400.0))
+    # The two statistics of batch norm have no gradient: what was pushed is added.
+    statistics = 2 * 6
+    size = adagrad.flat.size - statistics
+    totals = [400.0] * size + [0.0] * statistics
+    np.testing.assert_array_equal(read["accumulator"], totals)
     expected = -0.1 * np.sum(1 / np.sqrt(np.arange(1, 401)))
-    np.testing.assert_allclose(read["value"], np.full(size, expected), 1e-5)
+    values = [expected] * size + [400.0] * statistics
+    np.testing.assert_allclose(read["value"], values, 1e-5)
     assert runtime.measures() == {"parameter_server/replicas": 2.0}
     assert min(outcome["staleness"] for outcome in outcomes) == 0
 

@@ -25,8 +25,8 @@ from trainers.totals import means
 COSINE = {"kind": "cosine", "initial": 0.1, "warmup": 3}
 
 
-def toy(**optimizer):
-    return toy_stage(ToyTask(batch_norm=False), **optimizer)
+def toy(batch_norm=False, **optimizer):
+    return toy_stage(ToyTask(batch_norm=batch_norm), **optimizer)
 
 
 def weights(scales, rate=1.0):
@@ -81,10 +81,11 @@ def test_one_replica_is_sequential_sgd_to_the_bit():
     "optimizer",
     [
         {"momentum": 0.9, "nesterov": True, "l2": 0.01, "clip_global_norm": 0.5},
+        {"batch_norm": True, "momentum": 0.9, "l2": 0.01},
         Adam.parse({"learning_rate": COSINE}),
         Adagrad.parse({"learning_rate": COSINE}),
     ],
-    ids=["nesterov", "adam", "adagrad"],
+    ids=["nesterov", "batch norm", "adam", "adagrad"],
 )
 def test_one_replica_is_data_parallelism_on_one_device(optimizer):
     if isinstance(optimizer, dict):
@@ -258,9 +259,34 @@ def test_random_states_differ_by_step_and_replica():
         np.testing.assert_array_equal(value, made.state[name])
 
 
-def test_moving_statistics_are_refused():
-    made = opened(toy_stage(ToyTask(batch_norm=True)), {})
-    with pytest.raises(ConfigError, match=r"norm/moving_mean.*batch_norm: null"):
+@pytest.mark.parametrize("local_steps", [1, 3])
+def test_changes_of_moving_statistics_add_up(local_steps):
+    # Of three replicas in turn, each of which knows what was there two pushes before.
+    def build(features):
+        norm = keras.layers.BatchNormalization(momentum=0.75, name="norm")
+        return keras.layers.Dense(1)(norm(features))
+
+    rows = np.array([[3.0, -1.0], [5.0, -1.0]])
+    stage = toy_stage(FunctionTask(build, rows))
+    made = opened(stage, {"replicas": 3, "servers": 2, "local_steps": local_steps})
+    made.trainable.run(7)
+    for name, start, now in (("mean", 0, rows.mean(0)), ("variance", 1, rows.var(0))):
+        known = [np.full(2, start, np.float64)] * 3
+        for _ in range(7):
+            local = known[-3]
+            for _ in range(local_steps):
+                local = 0.75 * local + 0.25 * now
+            known.append(known[-1] + local - known[-3])
+        found = made.weights[f"norm/moving_{name}"]
+        np.testing.assert_allclose(found, known[-1], 1e-5)
+
+
+def test_parameters_that_change_by_themselves_are_refused():
+    def build(features):
+        return keras.layers.SpectralNormalization(keras.layers.Dense(2))(features)
+
+    made = opened(toy_stage(FunctionTask(build, np.ones([1, 4]))), {})
+    with pytest.raises(ConfigError, match=r"kernel.*by itself.*data_parallel"):
         made.trainable.run(1)
 
 

@@ -21,7 +21,7 @@ from trainers.interfaces import Stage
 from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.parameter_server.flat import Flat
 from trainers.strategies.parameter_server.frame_pool import FramePool
-from trainers.strategies.parameter_server.replica import Learner
+from trainers.strategies.parameter_server.learner import Learner
 from trainers.strategies.parameter_server.replica import Outcome
 from trainers.strategies.parameter_server.replica import Parameters
 from trainers.strategies.parameter_server.replica import ReplicaStep
@@ -82,6 +82,7 @@ class Job:
             stage.frozen,
             type(stage.objective).__name__,
             self.config.local_steps,
+            self.config.pushes_per_fetch,
             self.config.frame_pool,
             self.flat.shapes,
         ]

@@ -20,6 +20,7 @@ from trainers.interfaces import Shard
 from trainers.optimizers.config import Adagrad
 from trainers.optimizers.config import Adam
 from trainers.optimizers.schedules import build_schedule
+from trainers.strategies.config import ParameterServerConfig
 from trainers.totals import means
 
 COSINE = {"kind": "cosine", "initial": 0.1, "warmup": 3}
@@ -181,6 +182,54 @@ def test_local_steps_push_their_difference_over_the_rate(local_steps):
     # One push of (theta0 - thetaK) / eta at the rate eta leaves thetaK.
     left = weight_after(0.3, 1, replicas=1, local_steps=local_steps)
     assert left == pytest.approx((1 - 0.3) ** local_steps)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "pushes_per_fetch", "local_steps"),
+    [(1, 2, 1), (2, 1, 1), (2, 2, 1), (3, 2, 2), (2, 3, 2)],
+)
+def test_several_pushes_to_a_fetch(replicas, pushes_per_fetch, local_steps):
+    # Downpour SGD as its authors write it down, by clients in turn.
+    rate, steps = 0.15, 11
+    server, local, pushed = 1.0, [1.0] * replicas, [0] * replicas
+    for turn in range(steps):
+        client = turn % replicas
+        accrued = 0.0
+        for _ in range(local_steps):
+            accrued += local[client]
+            local[client] -= rate * local[client]
+        server -= rate * accrued
+        pushed[client] += 1
+        if pushed[client] % pushes_per_fetch == 0:
+            local[client] = server
+    keys = {"pushes_per_fetch": pushes_per_fetch, "local_steps": local_steps}
+    left = weight_after(rate, steps, replicas=replicas, **keys)
+    assert left == pytest.approx(server, abs=1e-6)
+
+
+def test_staleness_is_that_of_the_fetch_without_ones_own_pushes():
+    made = opened(toy(), {"replicas": 2, "pushes_per_fetch": 2})
+    found = []
+    for _ in range(8):
+        summary = made.trainable.run(1)
+        found.append(summary.extra["parameter_server/staleness_max"])
+    # Replicas 0 and 1 in turn; 0 fetches after its pushes 0, 2, 4 of this list, 1 after
+    # its pushes 1, 3, 5.
+    assert found == [0, 1, 1, 2, 1, 1, 2, 2]
+
+
+def test_a_replica_does_not_go_on_with_what_is_not_finite():
+    stage = toy_stage(ToyTask(batch_norm=False, poison=0))
+    made = opened(stage, {"replicas": 2, "pushes_per_fetch": 50})
+    summary = made.trainable.run(stage.task.steps_per_epoch * 4)
+    assert 2 <= summary.skipped <= 4
+    assert all(np.isfinite(value).all() for value in made.weights.values())
+
+
+@pytest.mark.parametrize("other", [{"max_staleness": 3}, {"synchronous": True}])
+def test_what_only_replicas_that_always_fetch_can_do_is_refused(other):
+    with pytest.raises(ConfigError, match="pushes_per_fetch"):
+        ParameterServerConfig.parse({"pushes_per_fetch": 2, **other})
 
 
 def test_a_stale_push_counts_less():

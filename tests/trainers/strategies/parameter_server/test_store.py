@@ -70,7 +70,7 @@ def test_updates_are_those_of_keras(kind):
             np.testing.assert_allclose(kept[name], variable, 1e-6, 1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["momentum", "adam", "rmsprop tf1"])
 def test_changes_of_statistics_are_added_whatever_the_optimizer(kind):
     update = server_update(optimizer_of(kind))
     random = np.random.default_rng(0)

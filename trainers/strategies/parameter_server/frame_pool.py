@@ -21,10 +21,10 @@ from trainers.interfaces import Outputs
 from trainers.interfaces import Stage
 from trainers.interfaces import Totals
 from trainers.strategies.parameter_server.flat import Flat
-from trainers.strategies.parameter_server.replica import Learner
-from trainers.strategies.parameter_server.replica import Numbered
-from trainers.strategies.parameter_server.replica import Work
-from trainers.strategies.parameter_server.replica import totals_of
+from trainers.strategies.parameter_server.learner import Learner
+from trainers.strategies.parameter_server.learner import Numbered
+from trainers.strategies.parameter_server.learner import Work
+from trainers.strategies.parameter_server.learner import totals_of
 from trainers.totals import add_totals
 
 
@@ -115,7 +115,7 @@ class FramePool(Learner):
                 work = Work(*self._gradient(parameters, first, rows))
                 return (
                     i + 1,
-                    parameters - rate * work.gradient,
+                    self.flat.moved(parameters, work.gradient, rate),
                     gradient + work.gradient,
                     tf.maximum(norm, work.norm),
                 )
@@ -136,7 +136,7 @@ class FramePool(Learner):
         Derivatives end at the outputs: through layers they go with each mini-batch.
         """
         task, objective = self._utterances.task, self._utterances.objective
-        states = self._states(self._flat.unpack(parameters), number)
+        states = self._states(self.flat.unpack(parameters), number)
         with keras.StatelessScope(states):
             outputs = task.outputs(self._whole, batch, training=True)
             extended = self._windows.extend(task.inputs(batch))

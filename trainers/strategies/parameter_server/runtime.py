@@ -21,7 +21,7 @@ from trainers.interfaces import Stage
 from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.parameter_server.flat import Flat
 from trainers.strategies.parameter_server.frame_pool import FramePool
-from trainers.strategies.parameter_server.replica import Learner
+from trainers.strategies.parameter_server.learner import Learner
 from trainers.strategies.parameter_server.replica import Outcome
 from trainers.strategies.parameter_server.replica import Parameters
 from trainers.strategies.parameter_server.replica import ReplicaStep
@@ -82,6 +82,7 @@ class Job:
             stage.frozen,
             type(stage.objective).__name__,
             self.config.local_steps,
+            self.config.pushes_per_fetch,
             self.config.frame_pool,
             self.flat.shapes,
         ]
@@ -89,8 +90,10 @@ class Job:
 
     def store(self, devices: Sequence[str]) -> ParameterStore:
         """A store with a shard on each device."""
-        upkeep = self.upkeep
-        return ParameterStore(self.flat.size, devices, upkeep.update, upkeep.fraction)
+        upkeep, flat = self.upkeep, self.flat
+        return ParameterStore(
+            flat.size, devices, upkeep.update, upkeep.fraction, flat.with_gradient
+        )
 
     def step(self, parameters: Parameters) -> ReplicaStep:
         """A replica's step on some parameters."""

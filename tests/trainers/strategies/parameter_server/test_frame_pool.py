@@ -25,7 +25,7 @@ from trainers.optimizers.config import MomentumSGD
 from trainers.stages import plan_stages
 from trainers.strategies.parameter_server.flat import Flat
 from trainers.strategies.parameter_server.frame_pool import FramePool
-from trainers.strategies.parameter_server.replica import Work
+from trainers.strategies.parameter_server.learner import Work
 
 ALL = 10_000
 

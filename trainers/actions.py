@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from trainers.experiment import ProfileConfig
+from trainers.durations import ProfileConfig
 from trainers.guards import check_alive
 from trainers.interfaces import Batch
 from trainers.interfaces import Placed

@@ -32,6 +32,7 @@ from trainers.data.parallel.config import ParallelData
 from trainers.data.parallel.config import ParallelTextData
 from trainers.durations import Duration
 from trainers.durations import Interval
+from trainers.durations import ProfileConfig
 from trainers.exports import ExportConfig
 from trainers.objectives.config import CrossEntropyConfig
 from trainers.objectives.config import ExpectedRewardConfig
@@ -118,15 +119,6 @@ TASK_OF_OBJECTIVE: dict[type[Config], type[Config]] = {
     SequenceDiscriminativeConfig: AcousticModelingConfig,
 }
 """Objectives that need one kind of task; others suit all."""
-
-
-class ProfileConfig(Config):
-    """A window of steps that TensorFlow's profiler records for TensorBoard."""
-
-    start: int = pydantic.Field(default=20, ge=1)
-    """Recording starts after this step; the earlier ones compile and warm up."""
-    steps: int = pydantic.Field(default=10, ge=1)
-    """Number of steps recorded."""
 
 
 class RunConfig(Config):

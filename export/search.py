@@ -83,7 +83,7 @@ def search(
         if length == limit:
             order = np.full([width, 1], _END)
         else:
-            order = np.argsort(-scores, axis=1, kind="stable")[:, :width]
+            order = _likeliest(scores, width)
         values = np.take_along_axis(scores, order, axis=1)
         values = np.where(values >= values[:, :1] - margin, values, -np.inf)
         sums = (log_probs[:, None] + values).ravel()
@@ -110,6 +110,17 @@ def search(
         if _is_hopeless(highest, found, config.n_best, margin):
             break
     return [h for h in found if h.score >= found[0].score - margin]
+
+
+def _likeliest(scores: np.ndarray, count: int) -> np.ndarray:
+    """Tokens of the largest scores, best first; of equals, the first."""
+    if count < scores.shape[1]:
+        among = np.sort(np.argpartition(-scores, count, axis=1)[:, :count], axis=1)
+    else:
+        among = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+    values = np.take_along_axis(scores, among, axis=1)
+    best = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(among, best, axis=1)
 
 
 def _is_hopeless(

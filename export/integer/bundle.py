@@ -30,12 +30,12 @@ class Bundle:
 
     def save(self, folder: Path) -> None:
         """Writes both files into a folder that exists."""
-        matrices = {
+        arrays: dict[str, Any] = {
             f"{name}/{part}": array
             for name, matrix in self.matrices.items()
             for part, array in (("values", matrix.values), ("scales", matrix.scales))
         }
-        np.savez(folder / ARRAYS, **matrices, **self.arrays)
+        np.savez(folder / ARRAYS, **{**arrays, **self.arrays})
         facts = {"matrices": sorted(self.matrices), **self.facts}
         text = json.dumps(facts, indent=2, sort_keys=True)
         (folder / FACTS).write_text(text + "\n", encoding="utf-8")

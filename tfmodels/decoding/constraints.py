@@ -48,6 +48,8 @@ def counted(state: Any) -> tuple[tf.Tensor, Any]:
 def prefixed(prefix: tf.Tensor, vocabulary_size: int) -> Allowed:
     """Lets sequences begin with given tokens alone, and go on as they like.
 
+    A search finds nothing where its limit leaves no room for these and the end.
+
     Args:
       prefix: int32 [n, P], `PAD` after the last one of each row.
       vocabulary_size: V.

@@ -137,15 +137,16 @@ def test_what_is_far_below_the_best_is_dropped(tables: Tables):
     assert (scores[~present] == np.float32(LOG_ZERO)).all()
 
 
-def test_stopping_early_loses_nothing():
-    # Without its bound a search would go on for all of the limit.
-    tables = Tables(10, vocabulary=5, seed=9)
-    config = settings(beam_width=125, n_best=2, length_penalty=0.5)
+@pytest.mark.parametrize("alpha", [0.5, 2.0])
+def test_stopping_early_loses_nothing(alpha: float):
+    # Long sequences win here, after short ones have ended.
+    tables = Tables(20, seed=9)
+    config = settings(beam_width=81, length_penalty=alpha, coverage_penalty=0.0)
     found = find(tables, config, 5)
-    for example in range(tables.batch):
-        ranked = tables.ranked(example, 5, config)[:2]
-        scores = found.hypotheses.scores[example].numpy()
-        np.testing.assert_allclose(scores, [score for score, _ in ranked], atol=1e-5)
+    best = [tables.ranked(example, 5, config)[0][0] for example in range(20)]
+    np.testing.assert_allclose(found.hypotheses.scores[:, 0], best, atol=1e-5)
+    full = 1 + 3 + 9 + 27 + 81
+    assert int(tf.reduce_min(found.expanded)) < full
 
 
 def test_xla_finds_the_same(tables: Tables):

@@ -10,7 +10,7 @@ from typing import runtime_checkable
 
 import tensorflow as tf
 
-from trainers.durations import ProfileConfig
+from trainers.experiment import ProfileConfig
 from trainers.guards import check_alive
 from trainers.interfaces import Batch
 from trainers.interfaces import Placed

@@ -1,11 +1,9 @@
-"""Lengths of training, in steps or in epochs turned into steps, and spans of it."""
+"""Lengths of training: a number of steps, or a number of epochs turned into steps."""
 
 import re
 from typing import Annotated
 
 import pydantic
-
-from tfmodels.config import Config
 
 _EPOCHS = re.compile(r"(\d+(?:\.\d+)?) epochs?")
 
@@ -46,12 +44,3 @@ def _check_interval(value: int | str) -> int | str:
 
 Interval = Annotated[Duration, pydantic.AfterValidator(_check_interval)]
 """A `Duration` of at least one step, after which something happens again."""
-
-
-class ProfileConfig(Config):
-    """A window of steps that TensorFlow's profiler records for TensorBoard."""
-
-    start: int = pydantic.Field(default=20, ge=1)
-    """Recording starts after this step; the earlier ones compile and warm up."""
-    steps: int = pydantic.Field(default=10, ge=1)
-    """Number of steps recorded."""

@@ -1,124 +1,38 @@
 """The typed tree that a YAML file fills: one experiment, with all that makes it up."""
 
-from typing import TYPE_CHECKING
-from typing import Annotated
 from typing import Literal
 from typing import NamedTuple
 from typing import Self
 
 import pydantic
 
-from tfmodels.acoustic.config import AcousticConfig
 from tfmodels.catalog import MODELS
-from tfmodels.classification.config import ImageClassifierConfig
 from tfmodels.config import Config
-from tfmodels.config import tagged_union
-from tfmodels.gnmt.config import GNMTConfig
-from tfmodels.transformer.config import TransformerConfig
-from trainers.data.config import DigitsData
-from trainers.data.config import ImageData
-from trainers.data.config import ImageFolderData
-from trainers.data.config import ManifestData
-from trainers.data.config import RecordedUtterancesData
-from trainers.data.config import RecordsData
-from trainers.data.config import SortingData
-from trainers.data.config import SpokenDigitsData
-from trainers.data.config import TextData
-from trainers.data.config import TokenData
-from trainers.data.config import UtteranceData
-from trainers.data.config import WordLoopData
-from trainers.data.parallel.config import NumberWordsData
-from trainers.data.parallel.config import ParallelData
-from trainers.data.parallel.config import ParallelTextData
 from trainers.durations import Duration
 from trainers.durations import Interval
-from trainers.durations import ProfileConfig
 from trainers.exports import ExportConfig
-from trainers.objectives.config import CrossEntropyConfig
-from trainers.objectives.config import ExpectedRewardConfig
-from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
-from trainers.objectives.sequence_discriminative.config import (
-    SequenceDiscriminativeConfig,
-)
+from trainers.kinds import DATA_OF_TASK
+from trainers.kinds import MODEL_OF_TASK
+from trainers.kinds import TASK_OF_OBJECTIVE
+from trainers.kinds import AnyData
+from trainers.kinds import AnyModel
+from trainers.kinds import AnyObjective
+from trainers.kinds import AnyTask
 from trainers.optimizers.config import AnyAverage
 from trainers.optimizers.config import AnyOptimizer
 from trainers.optimizers.config import NoAverage
 from trainers.patterns import Pattern
 from trainers.strategies.config import AnyStrategy
 from trainers.strategies.config import DataParallelConfig
-from trainers.tasks.config import AcousticModelingConfig
-from trainers.tasks.config import ImageClassificationConfig
-from trainers.tasks.config import LanguageModelingConfig
-from trainers.tasks.config import TranslationConfig
 
-if TYPE_CHECKING:
-    AnyModel = Config
-    AnyTask = (
-        AcousticModelingConfig
-        | ImageClassificationConfig
-        | LanguageModelingConfig
-        | TranslationConfig
-    )
-    AnyObjective = (
-        CrossEntropyConfig
-        | ExpectedRewardConfig
-        | RewardAugmentedConfig
-        | SequenceDiscriminativeConfig
-    )
-else:
-    AnyModel = tagged_union(entry.config for entry in MODELS.values())
-    AnyTask = tagged_union(
-        [
-            AcousticModelingConfig,
-            ImageClassificationConfig,
-            LanguageModelingConfig,
-            TranslationConfig,
-        ]
-    )
-    AnyObjective = tagged_union(
-        [
-            CrossEntropyConfig,
-            ExpectedRewardConfig,
-            RewardAugmentedConfig,
-            SequenceDiscriminativeConfig,
-        ]
-    )
 
-AnyData = Annotated[
-    DigitsData
-    | ImageFolderData
-    | ManifestData
-    | NumberWordsData
-    | ParallelTextData
-    | RecordedUtterancesData
-    | RecordsData
-    | SortingData
-    | SpokenDigitsData
-    | TextData
-    | WordLoopData,
-    pydantic.Field(discriminator="kind"),
-]
+class ProfileConfig(Config):
+    """A window of steps that TensorFlow's profiler records for TensorBoard."""
 
-DATA_OF_TASK: dict[type[Config], type[Config]] = {
-    AcousticModelingConfig: UtteranceData,
-    ImageClassificationConfig: ImageData,
-    LanguageModelingConfig: TokenData,
-    TranslationConfig: ParallelData,
-}
-"""What each task can learn from."""
-
-MODEL_OF_TASK: dict[type[Config], type[Config]] = {
-    AcousticModelingConfig: AcousticConfig,
-    ImageClassificationConfig: ImageClassifierConfig,
-    LanguageModelingConfig: TransformerConfig,
-    TranslationConfig: GNMTConfig,
-}
-"""What each task can teach."""
-
-TASK_OF_OBJECTIVE: dict[type[Config], type[Config]] = {
-    SequenceDiscriminativeConfig: AcousticModelingConfig,
-}
-"""Objectives that need one kind of task; others suit all."""
+    start: int = pydantic.Field(default=20, ge=1)
+    """Recording starts after this step; the earlier ones compile and warm up."""
+    steps: int = pydantic.Field(default=10, ge=1)
+    """Number of steps recorded."""
 
 
 class RunConfig(Config):

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from trainers.data.parallel.dataset import parallel_dataset
+from trainers.data.parallel.sources import open_parallel
 
 from export.interfaces import Arrays
 from export.interfaces import Endpoint
@@ -24,8 +26,6 @@ from tfmodels.text.segmentation import Segmenter
 from tfmodels.text.vocabulary import END
 from tfmodels.text.vocabulary import START
 from tfmodels.text.vocabulary import Vocabulary
-from trainers.data.parallel.dataset import parallel_dataset
-from trainers.data.parallel.sources import open_parallel
 from trainers.experiment import Experiment
 from trainers.interfaces import Batch
 from trainers.tasks.answers import Answers
@@ -201,7 +201,7 @@ class TranslationSignatures:
         return parallel_dataset(open_parallel(data), data, split, self._seed)
 
     def outputs(self, program: Program, batch: Batch) -> Arrays:
-        """``logits`` of the right translation, and the ``translation`` int32 [1, T']."""
+        """Logits of the right translation; the best one found, int32 [1, T]."""
         if "score" in program.endpoints:
             made = program("score", {k: batch[k] for k in ("source", "target")})
             found = program("translate_ids", {"source": batch["source"]})
@@ -252,9 +252,7 @@ class TranslationSignatures:
         found = search(step, state, limit, self._search, mask.astype(np.float32))
         return _stacked(found, limit)
 
-    def _steps(
-        self, program: Program, batch: Batch
-    ) -> Iterator[tuple[Arrays, Arrays]]:
+    def _steps(self, program: Program, batch: Batch) -> Iterator[tuple[Arrays, Arrays]]:
         """What goes in and comes out of each step through the right translation."""
         memory, state = self._encoded(program, batch["source"][0])
         width = self._search.beam_width

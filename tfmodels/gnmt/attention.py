@@ -1,4 +1,4 @@
-"""Additive attention (Wu et al., arXiv 1609.08144, eq 4; Bahdanau et al., 1409.0473)."""
+"""Additive attention (Wu et al., arXiv 1609.08144, eq 4; Bahdanau et al. 2015)."""
 
 from typing import Any
 from typing import NamedTuple

@@ -126,9 +126,7 @@ def lstm_sequence(
     real = mask > 0
 
     @tf.custom_gradient
-    def run(
-        sums: tf.Tensor, recurrent: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor
-    ) -> Any:
+    def run(sums: tf.Tensor, recurrent: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor) -> Any:
         num_steps = tf.shape(sums)[0]
 
         def forward(t: Any, h: Any, c: Any, *kept: tf.TensorArray) -> Any:

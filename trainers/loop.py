@@ -47,6 +47,8 @@ class Loop:
     save: Callable[[int], object]
     """Writes a checkpoint of the given step."""
     stop_requested: Callable[[], bool]
+    announce: Callable[[int], object] = lambda step: None
+    """Tells the model how many steps have been made, before each chunk."""
 
     def run(self, step: int) -> int:
         """Trains from `step` to the end of the stage, and returns that step.
@@ -57,6 +59,7 @@ class Loop:
         """
         while step < self.stage.end:
             chunk = self._chunk_end(step) - step
+            self.announce(step)
             summary = self.trainable.run(chunk)
             step += chunk
             for guard in self.guards:

@@ -22,6 +22,7 @@ from trainers.evaluation import held_out
 from trainers.experiment import Experiment
 from trainers.files import writing
 from trainers.guards import make_guards
+from trainers.interfaces import ChangesInTraining
 from trainers.interfaces import Placed
 from trainers.interfaces import Stage
 from trainers.interfaces import Strategy
@@ -212,9 +213,14 @@ class _Training:
             actions=self._make_actions(stage, save),
             save=save,
             stop_requested=lambda: any(self._strategy.gather(self._stop.received)),
+            announce=self._announce,
         )
         self._step = loop.run(self._step)
         save(self._step)
+
+    def _announce(self, step: int) -> None:
+        if isinstance(self._placed.model, ChangesInTraining):
+            self._placed.model.at_step(step)
 
     def _finish(self) -> RunResult:
         metrics = self._evaluation.all(self._stages[-1], self._step)

@@ -5,14 +5,13 @@ from abc import ABC
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
-from typing import runtime_checkable
 
 import tensorflow as tf
 
 from trainers.experiment import ProfileConfig
 from trainers.guards import check_alive
 from trainers.interfaces import Batch
+from trainers.interfaces import ChangesInTraining
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard
 from trainers.interfaces import Stage
@@ -94,18 +93,10 @@ class Log(Periodic):
         self._restart()
 
 
-@runtime_checkable
-class Annealed(Protocol):
-    """A model in which something changes in the course of training."""
-
-    def at_step(self, step: int) -> None:
-        """Sets it to its value at a step of the run."""
-
-
 class Anneal:
     """Tells a model after each chunk at which step of the run it is."""
 
-    def __init__(self, model: Annealed, step: int) -> None:
+    def __init__(self, model: ChangesInTraining, step: int) -> None:
         """Tells it the first one."""
         self._model = model
         model.at_step(step)

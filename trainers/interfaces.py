@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 from typing import Protocol
+from typing import runtime_checkable
 
 from trainers.optimizers.config import AnyOptimizer
 
@@ -46,6 +47,19 @@ class Loss(NamedTuple):
     """float32 [], sum of the weights."""
     terms: Totals
     """Named parts for the logs, as ratios of float32 []."""
+
+
+@runtime_checkable
+class ChangesInTraining(Protocol):
+    """A model parts of which follow a schedule of their own."""
+
+    def at_step(self, step: int) -> None:
+        """Says how many steps of the run have been made.
+
+        It is called before each chunk of steps. The model holds the number in a
+        variable of whole numbers whose path ends with ``training_step``: replicas that
+        do not wait for one another count their own batches in its place.
+        """
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from trainers.evaluation import held_out
 from trainers.experiment import Experiment
 from trainers.files import writing
 from trainers.guards import make_guards
+from trainers.interfaces import ChangesInTraining
 from trainers.interfaces import Placed
 from trainers.interfaces import Stage
 from trainers.interfaces import Strategy
@@ -240,7 +241,7 @@ class _Training:
             actions.Log(run.log_every, self._writers, batch_size),
         ]
         model = self._placed.model
-        if isinstance(model, actions.Annealed):
+        if isinstance(model, ChangesInTraining):
             made.append(actions.Anneal(model, self._step))
         if run.diagnostics_every is not None:
             made.append(

@@ -1,4 +1,4 @@
-"""Additive attention (Wu et al., arXiv 1609.08144, eq 4; Bahdanau et al. 2015)."""
+"""Additive attention (Wu et al., arXiv 1609.08144, eq 4)."""
 
 from typing import Any
 from typing import NamedTuple
@@ -100,7 +100,7 @@ class AdditiveAttention(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, encodings: Any, mask: Any) -> Memory:
+    def memory(self, encodings: Any, mask: Any) -> Memory:
         """The memory of encodings, floating-point [b, S, H].
 
         Args:

@@ -42,6 +42,8 @@ class Bottom(NamedTuple):
     """floating-point [T, b, S], of the same queries."""
     cells: tf.Tensor
     """floating-point [T, b, H]; no gradient passes."""
+    last_cells: tf.Tensor
+    """floating-point [b, H], the last of `cells`, with a gradient."""
 
 
 def bottom_sequence(
@@ -95,13 +97,15 @@ def bottom_sequence(
             return t + 1, h, c, a, *write(kept, t, (h, a, p, c, acts))
 
         arrays = [tf.TensorArray(sums.dtype, num_steps) for _ in range(5)]
-        *_, h, a, p, c, acts = tf.while_loop(
+        _, _, last, _, *kept = tf.while_loop(
             lambda t, *_: t < num_steps, forward, (0, *first, *arrays)
         )
         widths = (width, width, None, width, 4 * width)
-        h, a, p, c, acts = stack((h, a, p, c, acts), widths)
+        h, a, p, c, acts = stack(kept, widths)
 
-        def gradient(d_outputs: Any, d_contexts: Any, d_shares: Any, _: Any) -> Any:
+        def gradient(
+            d_outputs: Any, d_contexts: Any, d_shares: Any, _: Any, d_last: Any
+        ) -> Any:
             h0, c0, a0 = first
             local = Backward(acts, shifted(c, c0), c, mask, limit, cell)
             asked = tf.matmul(h, query)
@@ -119,15 +123,15 @@ def bottom_sequence(
                 d_q = tf.reduce_sum(d_n, 1) * score
                 d_h = d_h + d_outputs[t] + tf.matmul(d_q, query, transpose_b=True)
                 d_new, d_c = local.step(t, d_h, d_c)
-                kept = write(kept, t, (d_new, d_a, d_q))
+                arrays = write(kept, t, (d_new, d_a, d_q))
                 back = tf.matmul(d_new, kernel, transpose_b=True)
                 d_h = d_h * local.skipped[t] + back[:, -width:]
                 d_a = back[:, :width] if fed else tf.zeros_like(d_a)
-                return t - 1, d_h, d_c, d_a, d_k + d_n, d_v, *kept
+                return t - 1, d_h, d_c, d_a, d_k + d_n, d_v, *arrays
 
             arrays = [tf.TensorArray(sums.dtype, num_steps) for _ in range(3)]
-            zeros = [tf.zeros_like(x) for x in (h0, c0, a0, keys, score[:, None])]
-            start = (num_steps - 1, *zeros, *arrays)
+            d_h, d_a, d_k, d_v = map(tf.zeros_like, (h0, a0, keys, score[:, None]))
+            start = (num_steps - 1, d_h, d_last, d_a, d_k, d_v, *arrays)
             _, d_h, d_c, d_a, d_k, d_v, *kept = tf.while_loop(
                 lambda t, *_: t >= 0, step, start
             )
@@ -140,7 +144,7 @@ def bottom_sequence(
             d_weights = (d_kernel, d_query, d_v[:, 0])
             return d_sums, *d_weights, d_encodings, d_k * score, d_h, d_c, d_a
 
-        return (h, a, p, c), gradient
+        return (h, a, p, c, last), gradient
 
     learned = (sums, kernel, *weights, memory.encodings, memory.keys)
     return Bottom(*run(*learned, *first))

@@ -28,24 +28,15 @@ class ClipConfig(Config):
     """Delta at the end of training, and of the trained model (W section 6)."""
     start_step: pydantic.NonNegativeInt = 0
     """Step of the run from which delta changes (L)."""
-    end_step: pydantic.NonNegativeInt = 15_000
+    end_step: pydantic.PositiveInt = 15_000
     """Step of the run at which delta has its end value (L)."""
-
-    def delta(self, step: int) -> float:
-        """Delta after so many steps of training."""
-        if step >= self.end_step:
-            return self.end
-        if step <= self.start_step:
-            return self.start
-        done = (step - self.start_step) / (self.end_step - self.start_step)
-        return self.start + done * (self.end - self.start)
 
     @pydantic.model_validator(mode="after")
     def _begins_before_it_ends(self) -> Self:
-        if self.start_step > self.end_step:
+        if self.start_step >= self.end_step:
             raise ValueError(
-                "delta cannot change backwards. Expected end_step at or after"
-                f" start_step: {self.start_step}. Received end_step: {self.end_step}."
+                "delta cannot change backwards. Expected end_step after start_step:"
+                f" {self.start_step}. Received end_step: {self.end_step}."
             )
         return self
 

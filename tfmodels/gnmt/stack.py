@@ -19,8 +19,8 @@ from tfmodels.layers.lstm import clip
 class Pass:
     """What all layers share while sequences run through them."""
 
-    limit: tf.Tensor | None
-    """floating-point [], delta: largest magnitude of an accumulator."""
+    limit: tf.Tensor | float | None
+    """float32 [], delta: largest magnitude of an accumulator."""
     drop: Callable[[tf.Tensor], tf.Tensor]
     """Dropout, or nothing."""
     accumulators: dict[str, tuple[tf.Tensor, tf.Tensor]] = field(default_factory=dict)
@@ -76,7 +76,8 @@ def _share(values: tf.Tensor, mask: tf.Tensor, limit: Any) -> tf.Tensor:
     if limit is None:
         return tf.zeros([])
     # A sum is clipped to the limit itself, so that the two are equal.
-    at_limit = tf.cast(tf.abs(values) >= limit, tf.float32) * tf.cast(mask, tf.float32)
+    at_limit = tf.abs(values) >= tf.cast(limit, values.dtype)
+    at_limit = tf.cast(at_limit, tf.float32) * tf.cast(mask, tf.float32)
     count = tf.reduce_sum(tf.cast(mask, tf.float32)) * values.shape[-1]
     return tf.math.divide_no_nan(tf.reduce_sum(at_limit), count)
 
@@ -84,3 +85,8 @@ def _share(values: tf.Tensor, mask: tf.Tensor, limit: Any) -> tf.Tensor:
 def backwards(x: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     """Each sequence of [T, b, ...] reversed within its length, int32 [b]."""
     return tf.reverse_sequence(x, lengths, seq_axis=0, batch_axis=1)
+
+
+def batch_major(x: tf.Tensor) -> tf.Tensor:
+    """[T, b, D] as [b, T, D], and the other way round."""
+    return tf.transpose(x, (1, 0, 2))

@@ -30,7 +30,7 @@ def gated(sums: tf.Tensor, cells: tf.Tensor, limit: Any, cell: Cell) -> Any:
     Args:
       sums: floating-point [b, 4 H], of candidate i', gates i, f, o in this order.
       cells: floating-point [b, H].
-      limit: floating-point [], largest magnitude of a cell, or None.
+      limit: number or float32 [], largest magnitude of a cell, or None.
       cell: which of the two.
 
     Returns:
@@ -47,7 +47,10 @@ def gated(sums: tf.Tensor, cells: tf.Tensor, limit: Any, cell: Cell) -> Any:
 
 def clip(x: tf.Tensor, limit: Any) -> tf.Tensor:
     """`x` between -limit and limit, outside of which there is no gradient."""
-    return x if limit is None else tf.clip_by_value(x, -limit, limit)
+    if limit is None:
+        return x
+    limit = tf.cast(limit, x.dtype)
+    return tf.clip_by_value(x, -limit, limit)
 
 
 class Backward:
@@ -74,8 +77,9 @@ class Backward:
         candidate, enter, forget, leave = tf.split(acts, 4, axis=-1)
         passed = mask
         if limit is not None:
-            sums = forget * before + enter * candidate
-            passed = mask * tf.cast(tf.abs(sums) <= limit, mask.dtype)
+            sums = tf.abs(forget * before + enter * candidate)
+            inside = sums <= tf.cast(limit, sums.dtype)
+            passed = mask * tf.cast(inside, mask.dtype)
         shown = cells if cell == "gnmt" else tf.tanh(cells)
         slope = leave if cell == "gnmt" else leave * (1 - shown * shown)
         self.skipped = 1 - mask
@@ -111,8 +115,8 @@ def lstm_sequence(
 ) -> Sequence:
     """Runs an LSTM over a sequence whose inputs have been weighted and summed already.
 
-    The loop forward keeps gates and states; the loop backward only multiplies by the
-    recurrent kernel, whose own gradient is one product after it.
+    The loop backward only multiplies by the recurrent kernel, whose own gradient is one
+    product after it.
 
     Args:
       sums: floating-point [T, b, 4 H], weighted inputs; see `gated`.
@@ -218,10 +222,7 @@ def stack(arrays: Any, widths: Any) -> list[tf.Tensor]:
 
 
 class LSTM(keras.layers.Layer):
-    """Weights of an LSTM that runs over whole sequences, or step by step.
-
-    Time is the first axis. Kernels and biases are of candidate, input gate, forget gate
-    and output gate, in this order.
+    """Weights of an LSTM; time is the first axis, the order of gates that of `gated`.
 
     Args:
       units: H.
@@ -281,9 +282,8 @@ class LSTM(keras.layers.Layer):
 
     def _first_bias(self, shape: Any, dtype: Any = None) -> Any:
         """Ones for the forget gate, zeros for the rest."""
-        ones = keras.ops.ones((self.units,), dtype)
-        zeros = keras.ops.zeros((self.units,), dtype)
-        return keras.ops.concatenate([zeros, zeros, ones, zeros])
+        gates = [[0.0], [0.0], [1.0], [0.0]]
+        return keras.ops.repeat(keras.ops.convert_to_tensor(gates, dtype), self.units)
 
     def add_biases(self, sums: tf.Tensor) -> tf.Tensor:
         """Sums with the biases that there are."""
@@ -306,8 +306,7 @@ class LSTM(keras.layers.Layer):
         """
         sums = self.add_biases(product(inputs, self.kernel))
         if first is None:
-            zeros = tf.zeros([tf.shape(inputs)[1], self.units], sums.dtype)
-            first = zeros, zeros
+            first = (tf.zeros([tf.shape(inputs)[1], self.units], sums.dtype),) * 2
         recurrent = value(self.recurrent_kernel)
         return lstm_sequence(sums, recurrent, mask, first, limit, self.cell)
 

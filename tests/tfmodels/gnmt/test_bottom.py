@@ -33,7 +33,7 @@ def unrolled(sums, kernel, weights, memory, steps, first, limit, cell):
         h, c = tf.where(steps[t] > 0, m, h), tf.where(steps[t] > 0, new, c)
         a, p = attend(h, weights, memory)
         made.append((h, a, p))
-    return (tf.stack(parts) for parts in zip(*made, strict=True))
+    return *(tf.stack(parts) for parts in zip(*made, strict=True)), None, c
 
 
 def loss(function, cell, sums, kernel, query, score, encodings, keys, *first):
@@ -49,8 +49,9 @@ def loss(function, cell, sums, kernel, query, score, encodings, keys, *first):
         LIMIT,
         cell,
     )
-    outputs, contexts, shares, *_ = made
+    outputs, contexts, shares, _, last = made
     total = tf.reduce_sum(outputs * some(T, B, H, seed=20))
+    total += tf.reduce_sum(last * some(B, H, seed=23))
     total += tf.reduce_sum(contexts * some(T, B, H, seed=21))
     return total + tf.reduce_sum(shares * some(T, B, S, seed=22))
 

@@ -6,7 +6,6 @@ from keras.src.backend.common import global_state
 
 import tfmodels
 from tfmodels.errors import ConfigError
-from tfmodels.gnmt.config import ClipConfig
 from tfmodels.gnmt.config import GNMTConfig
 
 WITH_BIASES = {"num_biases": 1, "share_embedding": False, "softmax_bias": True}
@@ -61,13 +60,21 @@ def test_sizes_of_the_parts(no_memory):
     assert size("attention") == 2_098_176
 
 
-def test_delta_goes_linearly():
-    clip = ClipConfig(start=5.0, end=1.0, start_step=0, end_step=2)
-    assert [clip.delta(step) for step in range(4)] == [5, 3, 1, 1]
-    later = ClipConfig(start=8.0, end=1.0, start_step=10, end_step=24)
-    assert [later.delta(step) for step in (0, 10, 12, 24)] == [8, 8, 7, 1]
-    at_once = ClipConfig(start=8.0, end=2.0, start_step=3, end_step=3)
-    assert [at_once.delta(step) for step in (0, 2, 3)] == [8, 8, 2]
+@pytest.mark.parametrize(
+    ("clip", "deltas"),
+    [
+        ({"start": 5.0, "end_step": 2}, {0: 5, 1: 3, 2: 1, 3: 1}),
+        ({"start_step": 10, "end_step": 24}, {0: 8, 10: 8, 12: 7, 24: 1, 10**6: 1}),
+    ],
+)
+def test_delta_goes_linearly(clip, deltas):
+    sizes = ("vocabulary_size", "embedding_dim", "hidden_dim", "attention_dim")
+    layers = {"encoder_layers": 2, "decoder_layers": 2}
+    model = tfmodels.build("gnmt", **dict.fromkeys(sizes, 2), **layers, clip=clip)
+    for step, delta in deltas.items():
+        model.at_step(step)
+        assert model.new_pass(training=True).limit == delta
+        assert model.new_pass(training=False).limit == 1
 
 
 def test_biases_follow_the_cell():
@@ -79,7 +86,7 @@ def test_biases_follow_the_cell():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"clip": {"start_step": 3, "end_step": 2}}, "end_step"),
+        ({"clip": {"start_step": 3, "end_step": 3}}, "end_step"),
         ({"init_state": "encoder_final", "decoder_layers": 4}, "decoder_layers"),
         ({"tie_softmax": True, "embedding_dim": 512}, "embedding_dim"),
         ({"encoder_layers": 1}, "encoder_layers"),

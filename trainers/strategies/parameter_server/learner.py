@@ -165,7 +165,8 @@ class Learner:
     def _states(
         self, values: Sequence[tf.Tensor], number: tf.Tensor
     ) -> list[tuple[keras.Variable, tf.Tensor]]:
-        """Parameters; random states of every batch's own; other states as they were."""
+        """Parameters; random states of every batch's own; the step, which is counted in
+        batches; other states as they were."""
         states = [*zip(self.flat.variables, values, strict=True)]
         for variable, value in self._others:
             state = tf.constant(value)
@@ -174,6 +175,8 @@ class Learner:
                 state = tf.random.stateless_uniform(
                     [2], origin, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
                 )
+            elif variable.path.endswith("training_step"):
+                state = self._stage.start + number
             states.append((variable, tf.cast(state, variable.dtype)))
         return states
 

@@ -17,6 +17,7 @@ from tfmodels.gnmt.attention import hidden_nodes
 from tfmodels.layers.lstm import Backward
 from tfmodels.layers.lstm import Cell
 from tfmodels.layers.lstm import gated
+from tfmodels.layers.lstm import new_arrays
 from tfmodels.layers.lstm import outer
 from tfmodels.layers.lstm import shifted
 from tfmodels.layers.lstm import stack
@@ -96,11 +97,11 @@ def bottom_sequence(
             a, p = attend(h, Weights(query, score), looked_at)
             return t + 1, h, c, a, *write(kept, t, (h, a, p, c, acts))
 
-        arrays = [tf.TensorArray(sums.dtype, num_steps) for _ in range(5)]
+        widths = (width, width, None, width, 4 * width)
+        arrays = new_arrays(sums, widths)
         _, _, last, _, *kept = tf.while_loop(
             lambda t, *_: t < num_steps, forward, (0, *first, *arrays)
         )
-        widths = (width, width, None, width, 4 * width)
         h, a, p, c, acts = stack(kept, widths)
 
         def gradient(
@@ -129,13 +130,14 @@ def bottom_sequence(
                 d_a = back[:, :width] if fed else tf.zeros_like(d_a)
                 return t - 1, d_h, d_c, d_a, d_k + d_n, d_v, *arrays
 
-            arrays = [tf.TensorArray(sums.dtype, num_steps) for _ in range(3)]
+            wide = (4 * width, width, query.shape[1])
+            arrays = new_arrays(sums, wide)
             d_h, d_a, d_k, d_v = map(tf.zeros_like, (h0, a0, keys, score[:, None]))
             start = (num_steps - 1, d_h, d_last, d_a, d_k, d_v, *arrays)
             _, d_h, d_c, d_a, d_k, d_v, *kept = tf.while_loop(
                 lambda t, *_: t >= 0, step, start
             )
-            d_sums, d_all, d_q = stack(kept, (4 * width, width, query.shape[1]))
+            d_sums, d_all, d_q = stack(kept, wide)
             d_encodings = tf.matmul(
                 tf.transpose(p, (1, 2, 0)), tf.transpose(d_all, (1, 0, 2))
             )

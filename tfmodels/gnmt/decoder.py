@@ -24,6 +24,15 @@ State = dict[str, tf.Tensor]
 wiring shows it to the layers above."""
 
 
+class Attended(NamedTuple):
+    """What attention has found."""
+
+    context: tf.Tensor
+    """floating-point [n, H], mean of encodings."""
+    shares: tf.Tensor
+    """floating-point [n, S], what each had of it."""
+
+
 class Lowest(NamedTuple):
     """What the decoder's lowest layer hands on."""
 
@@ -78,7 +87,7 @@ class Decoder(keras.layers.Layer):
             query, shares = zeros[:, 0, 0], tf.zeros_like(memory["mask"])
             context = query
             if config.first_context == "attention":
-                context, shares = self._attend(query, memory)
+                context, shares = self.attend(query, memory)
             state["context"] = context
             if config.wiring == "paper":
                 state["attention"] = shares
@@ -160,26 +169,56 @@ class Decoder(keras.layers.Layer):
           memory: of `GNMT.encode`, a row for each hypothesis.
           shared: the pass.
         """
-        bottom, *upper = self.stack
+        lowest = self.lowest_step(x, state, shared)
+        attended = self.attend(lowest[:, 0], memory)
+        context, shares = self.shown(attended, state)
+        x, lstm = self.upper_step(lowest, context, state["lstm"], shared)
+        return x, self.next_state(lstm, attended), shares
+
+    def lowest_step(self, x: tf.Tensor, state: State, shared: Pass) -> tf.Tensor:
+        """The lowest layer's output and cells, [n, 2, H], after embeddings [n, E]."""
         h, c = tf.unstack(state["lstm"][:, 0], axis=1)
         seen = tf.concat([x, state["context"]], -1) if self._fed else x
-        h, c = bottom.step(seen, h, c, shared.limit)
-        after, x = [tf.stack([h, c], 1)], h
-        context, shares = self._attend(h, memory)
-        new = {"context": context} if self._fed else {}
+        return tf.stack(self.stack[0].step(seen, h, c, shared.limit), axis=1)
+
+    def attend(self, query: tf.Tensor, memory: dict[str, tf.Tensor]) -> Attended:
+        """Attention of the lowest layer's output, [n, H]."""
+        weights = self.attention.weights_of_queries()
+        return Attended(*attend(query, weights, _memory(memory)))
+
+    def shown(self, attended: Attended, state: State) -> Attended:
+        """What the layers above see: what is new, or what was in the state."""
         if self._config.wiring == "paper":
-            new["attention"] = shares
-            context, shares = state["context"], state["attention"]
-        for place, layer in enumerate(upper, 1):
-            h, c = tf.unstack(state["lstm"][:, place], axis=1)
+            return Attended(state["context"], state["attention"])
+        return attended
+
+    def upper_step(
+        self, lowest: tf.Tensor, context: tf.Tensor, lstm: tf.Tensor, shared: Pass
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The last layer's output, [n, H], and all layers' new state, [n, L, 2, H].
+
+        Args:
+          lowest: floating-point [n, 2, H], the lowest layer's new state.
+          context: floating-point [n, H], what all layers above see.
+          lstm: floating-point [n, L, 2, H], before.
+          shared: the pass.
+        """
+        after, x = [lowest], lowest[:, 0]
+        for place, layer in enumerate(self.stack[1:], 1):
+            h, c = tf.unstack(lstm[:, place], axis=1)
             h, c = layer.step(tf.concat([x, context], -1), h, c, shared.limit)
             after.append(tf.stack([h, c], 1))
             x = shared.clip(h + x) if place > 1 else h
-        new["lstm"] = tf.stack(after, 1)
-        return x, new, shares
+        return x, tf.stack(after, 1)
 
-    def _attend(self, query: tf.Tensor, memory: dict[str, tf.Tensor]) -> Any:
-        return attend(query, self.attention.weights_of_queries(), _memory(memory))
+    def next_state(self, lstm: tf.Tensor, attended: Attended) -> State:
+        """The state after a step; see `State`."""
+        state = {"lstm": lstm}
+        if self._fed:
+            state["context"] = attended.context
+        if self._config.wiring == "paper":
+            state["attention"] = attended.shares
+        return state
 
 
 def _memory(memory: dict[str, tf.Tensor]) -> Memory:

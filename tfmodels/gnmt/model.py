@@ -125,9 +125,26 @@ class GNMT(keras.Model):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The last layer's output, [b, T, H], and attention, float32 [b, T, S]."""
         memory = self._encode(inputs["source"], shared)
-        x, mask = self.embedded(self.target_embedding, inputs["target"], shared)
+        return self._hidden_of(memory, inputs["target"], shared)
+
+    def _hidden_of(
+        self, memory: dict[str, tf.Tensor], target: Any, shared: Pass
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        x, mask = self.embedded(self.target_embedding, target, shared)
         x, shares = self.decoder.run(x, mask, memory, shared)
         return batch_major(x), batch_major(tf.cast(shares, tf.float32))
+
+    def decode_targets(
+        self, memory: dict[str, tf.Tensor], target: Any
+    ) -> dict[str, tf.Tensor]:
+        """`call` for targets whose sources are encoded already, as when it answers.
+
+        Args:
+          memory: of `encode`, a row for each target.
+          target: int32 [n, T].
+        """
+        x, attention = self._hidden_of(memory, target, self.new_pass(training=False))
+        return {"logits": self.logits(x), "attention": attention}
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         """Scores of the last layer's output [..., H], float32 [..., V]."""

@@ -1,7 +1,6 @@
 """The typed tree that a YAML file fills: one experiment, with all that makes it up."""
 
 from typing import TYPE_CHECKING
-from typing import Annotated
 from typing import Literal
 from typing import NamedTuple
 from typing import Self
@@ -14,18 +13,10 @@ from tfmodels.classification.config import ImageClassifierConfig
 from tfmodels.config import Config
 from tfmodels.config import tagged_union
 from tfmodels.transformer.config import TransformerConfig
-from trainers.data.config import DigitsData
+from trainers.data.catalog import AnyData
 from trainers.data.config import ImageData
-from trainers.data.config import ImageFolderData
-from trainers.data.config import ManifestData
-from trainers.data.config import RecordedUtterancesData
-from trainers.data.config import RecordsData
-from trainers.data.config import SortingData
-from trainers.data.config import SpokenDigitsData
-from trainers.data.config import TextData
 from trainers.data.config import TokenData
 from trainers.data.config import UtteranceData
-from trainers.data.config import WordLoopData
 from trainers.durations import Duration
 from trainers.durations import Interval
 from trainers.objectives.config import CrossEntropyConfig
@@ -54,19 +45,6 @@ else:
         [AcousticModelingConfig, ImageClassificationConfig, LanguageModelingConfig]
     )
     AnyObjective = tagged_union([CrossEntropyConfig, SequenceDiscriminativeConfig])
-
-AnyData = Annotated[
-    DigitsData
-    | ImageFolderData
-    | ManifestData
-    | RecordedUtterancesData
-    | RecordsData
-    | SortingData
-    | SpokenDigitsData
-    | TextData
-    | WordLoopData,
-    pydantic.Field(discriminator="kind"),
-]
 
 DATA_OF_TASK: dict[type[Config], type[Config]] = {
     AcousticModelingConfig: UtteranceData,

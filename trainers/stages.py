@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from trainers.catalog import implementation
+from trainers.data.catalog import AnyData
 from trainers.durations import to_steps
-from trainers.experiment import AnyData
 from trainers.experiment import Experiment
 from trainers.files import describe
 from trainers.interfaces import Stage

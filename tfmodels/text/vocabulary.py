@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from typing import Literal
+from typing import TypeGuard
 
 from tfmodels.errors import DataError
 
@@ -119,7 +120,8 @@ class Vocabulary:
             ids = enumerate(self.pieces, self._first_piece)
             return {**forms, **{piece: number for number, piece in ids}}
         forms |= {form + FINISH: number for form, number in forms.items()}
-        characters, words = {}, {}
+        characters: dict[str, int] = {}
+        words: dict[str, int] = {}
         for number, piece in enumerate(self.pieces, self._first_piece):
             if piece.startswith(WORD):
                 words[piece + FINISH] = number
@@ -128,7 +130,7 @@ class Vocabulary:
         nothing = self._first_piece + self.pieces.index(WORD)
         return {**forms, **characters, **words, WORD: nothing}
 
-    def language_id(self, language: str) -> int:
+    def language_id(self, language: str | None) -> int:
         """Id of the token ``<2xx>`` that asks for a language.
 
         Raises:
@@ -212,7 +214,7 @@ def marked(character: str) -> list[str]:
     return [mark + character for mark in _MARKS]
 
 
-def _is_strings(values: Any) -> bool:
+def _is_strings(values: Any) -> TypeGuard[list[str]]:
     return isinstance(values, list) and all(isinstance(v, str) for v in values)
 
 

@@ -65,9 +65,9 @@ class Signatures(Protocol):
     file_names: tuple[str, ...]
     """Names of the text files that `files_of` makes."""
 
-    loops: tuple[str, ...]
-    """Endpoints for the device that hold loops over time: calibration sees nothing in
-    them, and their arithmetic stays in floating point."""
+    floating: tuple[str, ...]
+    """Endpoints for the device whose arithmetic stays in floating point, where ranges
+    would be calibrated: calibration ends in a crash in loops over time, for one."""
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the text files that `files_of` made."""

@@ -41,9 +41,8 @@ _UNSUPPORTED = re.compile(r"'(tf\.\w+)' op is neither")
 def write_tflite(job: Job, numbers: Numbers) -> dict[str, str]:
     """Writes ``model.tflite`` into an artefact; the writer of all tflite presets.
 
-    Where ranges are to be measured and an endpoint has loops, which the converter's
-    calibration does not survive, it writes ``tflite/`` instead: that endpoint in a file
-    of its own, as `dynamic`.
+    Where ranges are calibrated and some endpoints are to stay in floating point, it
+    writes ``tflite/`` instead, a file for each endpoint; those are then `dynamic`.
 
     Returns:
       The program made: its kind and its path inside the artefact.
@@ -53,8 +52,8 @@ def write_tflite(job: Job, numbers: Numbers) -> dict[str, str]:
       DataError: there is nothing to calibrate with.
     """
     samples = calibration_inputs(job, numbers)
-    loops = job.signatures.loops
-    if samples is None or not loops:
+    floating = job.signatures.floating
+    if samples is None or not floating:
         content = convert(job.model, job.signatures.device, numbers, samples)
         (job.folder / _FILE).write_bytes(content)
         return {"tflite": _FILE}
@@ -67,7 +66,7 @@ def write_tflite(job: Job, numbers: Numbers) -> dict[str, str]:
         own = [sample for sample in samples if sample[0] == name]
         content = (
             convert(job.model, single, "dynamic")
-            if name in loops
+            if name in floating
             else convert(job.model, single, numbers, own)
         )
         (job.folder / _FOLDER / f"{name}.tflite").write_bytes(content)

@@ -8,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from trainers.catalog import implementation
-from trainers.kinds import AnyData
 from trainers.durations import to_steps
 from trainers.experiment import Experiment
 from trainers.files import describe

@@ -8,53 +8,57 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from trainers.data.parallel.dataset import parallel_dataset
-from trainers.data.parallel.sources import open_parallel
 
 from export.interfaces import Arrays
 from export.interfaces import Endpoint
 from export.interfaces import Program
 from export.search import Hypothesis
-from export.search import Stepped
-from export.search import search
+from export.translating import ATTEND
+from export.translating import ENCODE
+from export.translating import LOWEST
+from export.translating import SEEN
+from export.translating import UPPER
+from export.translating import DeviceTranslator
+from export.translating import Run
 from tfmodels.decoding.beam_search import Hypotheses
-from tfmodels.decoding.scores import max_lengths
 from tfmodels.decoding.translation import translate
-from tfmodels.errors import DataError
 from tfmodels.text.in_graph import GraphSegmenter
 from tfmodels.text.segmentation import Segmenter
 from tfmodels.text.vocabulary import END
 from tfmodels.text.vocabulary import START
 from tfmodels.text.vocabulary import Vocabulary
+from trainers.data.parallel.dataset import parallel_dataset
+from trainers.data.parallel.sources import open_parallel
 from trainers.experiment import Experiment
 from trainers.interfaces import Batch
 from trainers.tasks.answers import Answers
 from trainers.tasks.answers import read_answers
 
 _VOCABULARY = "vocabulary.json"
-_ENCODE, _STEP = "encode", "decode_step"
 
 
 class TranslationSignatures:
     """SavedModel functions on text; for the device an encoder and one decoder step.
 
     A step scores what may follow each of W hypotheses, W being the beam's width; the
-    search itself is `export.search`, outside of the file (arXiv 1609.08144, section 7).
+    search itself is in NumPy, outside of the file (arXiv 1609.08144, section 7).
     """
 
     accuracy = "token_accuracy"
     file_names: tuple[str, ...] = (_VOCABULARY,)
-    loops: tuple[str, ...] = (_ENCODE,)
+    floating: tuple[str, ...] = (ENCODE, ATTEND)
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the vocabulary."""
         task: Any = experiment.task
-        self._data: Any = experiment.training_stages()[-1].data
+        data: Any = experiment.training_stages()[-1].data
+        self._data = data
         self._seed = experiment.run.seed
         width = task.search.beam_width
+        self._wiring = experiment.model.plain()["wiring"]
         self._search = task.search.model_copy(update={"n_best": width})
         self._language: str | None = task.target_language
-        self._length: int = self._data.max_length
+        self._length: int = data.max_length
         self._vocabulary = Vocabulary.from_plain(json.loads(files[_VOCABULARY]))
 
     @staticmethod
@@ -128,42 +132,71 @@ class TranslationSignatures:
         }
 
     def device(self, model: keras.Model) -> dict[str, Endpoint]:
-        """``encode(source: int32 [1, S])`` and ``decode_step(tokens: int32 [W], ...)``.
+        """The encoder, and a step of the decoder in three parts.
 
-        `encode` returns what the decoder needs to know of the source, ``memory_...``
-        [1, ...], and its first state, ``state_...`` [1, ...]. A step takes these, the
-        state with a row for each hypothesis, and returns ``log_probs`` float32 [W, V],
-        ``weights`` float32 [W, S], attention, and the next state by the same names.
+        - ``encode(source: int32 [1, S])`` returns what attention sees, ``memory_...``
+          [1, ...], and the first state, ``state_...`` [1, ...].
+        - ``lowest_step(tokens: int32 [W], state_lstm, state_context)``, a row for each
+          of W hypotheses, returns ``lowest`` [W, 2, H], the layer's new state.
+        - ``attend(query: [W, H], memory_...)`` returns ``context`` [W, H] and
+          ``shares`` [W, S]. It stays in floating point (section 6).
+        - ``upper_step(lowest, context, state_lstm)`` returns ``logits`` [W, V] and the
+          next ``state_lstm``.
+
+        What goes where is the wiring's affair: see `export.translating`.
         """
-        width, length = self._search.beam_width, self._length
+        decoder, shared = model.decoder, model.new_pass(training=False)
+        width = self._search.beam_width
 
         def encode(source: tf.Tensor) -> dict[str, tf.Tensor]:
             memory = model.encode(source)
             state = model.initial_state(memory)
             return {**_named("memory", memory), **_named("state", state)}
 
-        shapes = tf.function(encode).get_concrete_function(
-            tf.TensorSpec([1, length], tf.int32)
-        )
-        specs = [tf.TensorSpec([width], tf.int32, "tokens")]
-        for name, tensor in shapes.structured_outputs.items():
-            rows = width if name.startswith("state_") else 1
-            specs.append(tf.TensorSpec([rows, *tensor.shape[1:]], tensor.dtype, name))
+        source = tf.TensorSpec([1, self._length], tf.int32, "source")
+        made = tf.function(encode).get_concrete_function(source).structured_outputs
 
-        def decode_step(*values: tf.Tensor) -> dict[str, tf.Tensor]:
-            given = dict(zip((spec.name for spec in specs), values, strict=True))
-            state, memory = _unnamed("state", given), _unnamed("memory", given)
-            made = model.step(given["tokens"], state, memory)
-            return {
-                "log_probs": made.log_probs,
-                "weights": made.attention,
-                **_named("state", made.state),
-            }
+        def specs(*names: str) -> list[tf.TensorSpec]:
+            return [
+                tf.TensorSpec(
+                    [width if name.startswith("state_") else 1, *made[name].shape[1:]],
+                    made[name].dtype,
+                    name,
+                )
+                for name in names
+                if name in made
+            ]
 
-        source = tf.TensorSpec([1, length], tf.int32, "source")
+        def lowest_step(tokens: tf.Tensor, *state: tf.Tensor) -> dict[str, tf.Tensor]:
+            # Bounded before they are looked up: 16x8 has no such operation alone.
+            table = shared.clip(tf.convert_to_tensor(model.target_embedding))
+            given = dict(zip(("lstm", "context"), state, strict=False))
+            x = tf.gather(table, tokens)
+            return {"lowest": decoder.lowest_step(x, given, shared)}
+
+        def attend(query: tf.Tensor, *memory: tf.Tensor) -> dict[str, tf.Tensor]:
+            names = (name.removeprefix("memory_") for name in SEEN)
+            known = dict(zip(names, memory, strict=True))
+            return decoder.attend(query, known)._asdict()
+
+        def upper_step(
+            lowest: tf.Tensor, context: tf.Tensor, lstm: tf.Tensor
+        ) -> dict[str, tf.Tensor]:
+            x, lstm = decoder.upper_step(lowest, context, lstm, shared)
+            return {"logits": model.logits(x), "state_lstm": lstm}
+
+        hidden, dtype = made["state_lstm"].shape[-1], made["state_lstm"].dtype
+        tokens = tf.TensorSpec([width], tf.int32, "tokens")
+        query = tf.TensorSpec([width, hidden], dtype, "query")
+        lowest = tf.TensorSpec([width, 2, hidden], dtype, "lowest")
+        context = tf.TensorSpec([width, hidden], dtype, "context")
+        seen = specs(*SEEN)
+        lstm = specs("state_lstm")
         return {
-            _ENCODE: Endpoint(encode, (source,)),
-            _STEP: Endpoint(decode_step, tuple(specs)),
+            ENCODE: Endpoint(encode, (source,)),
+            LOWEST: Endpoint(lowest_step, (tokens, *lstm, *specs("state_context"))),
+            ATTEND: Endpoint(attend, (query, *seen)),
+            UPPER: Endpoint(upper_step, (lowest, context, *lstm)),
         }
 
     def preprocessing(self) -> dict[str, Any]:
@@ -178,13 +211,18 @@ class TranslationSignatures:
         }
 
     def calibration(self, program: Program, count: int) -> Iterator[tuple[str, Arrays]]:
-        """Training pairs: each source, and every step through its right translation."""
+        """Every step through the right translations of training pairs."""
+        calls: list[tuple[str, Arrays]] = []
+
+        def watched(endpoint: str, inputs: Mapping[str, Any]) -> Arrays:
+            calls.append((endpoint, dict(inputs)))
+            return program(endpoint, inputs)
+
+        translator = self._translator(watched)
         for batch in self._batches("train").take(count).as_numpy_iterator():
-            if batch["source"].shape[1] > self._length:
-                continue
-            yield _ENCODE, {"source": self._filled(batch["source"][0])}
-            for inputs, _ in self._steps(program, batch):
-                yield _STEP, inputs
+            for _ in translator.told(batch["source"][0], batch["target"][0]):
+                yield from calls
+                calls.clear()
 
     def examples(self, split: str, limit: int) -> Iterator[Batch]:
         """Pairs as evaluation sees them, one at a time; all or `limit` of them."""
@@ -206,9 +244,10 @@ class TranslationSignatures:
             made = program("score", {k: batch[k] for k in ("source", "target")})
             found = program("translate_ids", {"source": batch["source"]})
             return {"logits": made["logits"], "translation": found["ids"][:, 0]}
-        steps = [outputs["log_probs"][0] for _, outputs in self._steps(program, batch)]
-        found = self._searched(program, batch["source"][0])
-        return {"logits": np.stack(steps)[None], "translation": found.ids[:, 0]}
+        translator, source = self._translator(program), batch["source"][0]
+        logits = np.stack([*translator.told(source, batch["target"][0])])
+        best = translator.search(source)[0]
+        return {"logits": logits[None], "translation": best.ids[None]}
 
     def agreement(self, reference: Arrays, outputs: Arrays) -> np.ndarray:
         """Whether the whole translation is the same, bool [1, T] for all its tokens."""
@@ -233,73 +272,23 @@ class TranslationSignatures:
         if "translate_ids" in program.endpoints:
             found = Hypotheses(**program("translate_ids", {"source": ids[None]}))
         else:
-            found = self._searched(program, ids)
+            found = _stacked(self._translator(program).search(ids))
         return read_answers(self._vocabulary, pieces, found)
 
-    def _searched(self, program: Program, source: np.ndarray) -> Hypotheses:
-        memory, state = self._encoded(program, source)
-        ids = source[source > 0]
-        mask = np.arange(self._length) < len(ids)
-
-        def step(tokens: np.ndarray, state: Arrays) -> Stepped:
-            made = program(
-                _STEP, {"tokens": tokens, **_named("state", state), **memory}
-            )
-            new = _unnamed("state", made)
-            return Stepped(made["log_probs"], new, made["weights"])
-
-        limit = int(max_lengths(tf.constant(len(ids)), self._search))
-        found = search(step, state, limit, self._search, mask.astype(np.float32))
-        return _stacked(found, limit)
-
-    def _steps(self, program: Program, batch: Batch) -> Iterator[tuple[Arrays, Arrays]]:
-        """What goes in and comes out of each step through the right translation."""
-        memory, state = self._encoded(program, batch["source"][0])
-        width = self._search.beam_width
-        state = {name: np.repeat(x, width, axis=0) for name, x in state.items()}
-        for token in batch["target"][0]:
-            tokens = np.full(width, token, np.int32)
-            inputs = {"tokens": tokens, **_named("state", state), **memory}
-            outputs = program(_STEP, inputs)
-            yield inputs, outputs
-            state = _unnamed("state", outputs)
-
-    def _encoded(self, program: Program, source: np.ndarray) -> tuple[Arrays, Arrays]:
-        """Memory, by the names that a step takes, and the first state."""
-        made = program(_ENCODE, {"source": self._filled(source)})
-        state = _unnamed("state", made)
-        memory = {name: x for name, x in made.items() if name.startswith("memory_")}
-        return memory, state
-
-    def _filled(self, source: np.ndarray) -> np.ndarray:
-        """A source of the device's length, int32 [1, S]."""
-        ids = source[source > 0]
-        if len(ids) > self._length:
-            raise DataError(
-                "the sentence is too long for the device's encoder. Expected at most"
-                f" {self._length} pieces, data.max_length. Received {len(ids)}."
-            )
-        return np.pad(ids, (0, self._length - len(ids)))[None].astype(np.int32)
+    def _translator(self, run: Run) -> DeviceTranslator:
+        return DeviceTranslator(run, self._length, self._wiring, self._search)
 
 
 def _named(kind: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{kind}_{name}": tensor for name, tensor in tensors.items()}
 
 
-def _unnamed(kind: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    start = f"{kind}_"
-    return {
-        name.removeprefix(start): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(start)
-    }
-
-
-def _stacked(found: list[Hypothesis], max_length: int) -> Hypotheses:
+def _stacked(found: list[Hypothesis]) -> Hypotheses:
     """What was found of one example, as `beam_search` returns it."""
+    longest = max(len(each.ids) for each in found)
 
     def row(values: np.ndarray, fill: int) -> np.ndarray:
-        return np.pad(values, (0, max_length - len(values)), constant_values=fill)
+        return np.pad(values, (0, longest - len(values)), constant_values=fill)
 
     return Hypotheses(
         np.stack([row(each.ids, 0) for each in found])[None],

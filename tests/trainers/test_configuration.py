@@ -11,6 +11,7 @@ import pytest
 
 from tfmodels.config import Config
 from tfmodels.errors import ConfigError
+from trainers import kinds
 from trainers.configuration import ABSENT
 from trainers.configuration import Change
 from trainers.configuration import difference

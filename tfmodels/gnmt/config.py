@@ -13,6 +13,8 @@ import pydantic
 from tfmodels.config import Config
 from tfmodels.config import tagged_union
 
+Wiring = Literal["paper", "gnmt_v2", "bottom_query"]
+
 
 class ClipConfig(Config):
     """Range of what layers add up, so that it fits small integers (W section 6, eq 10).
@@ -95,7 +97,7 @@ class GNMTConfig(Config):
     num_biases: int | None = pydantic.Field(default=None, ge=0, le=2)
     """Bias vectors of each LSTM: 2 is the cuDNN layout, 0 is W eq 11. When absent, 0
     for the cell `gnmt` and 1 for `standard`. The first begins at 1 for forget gates."""
-    wiring: Literal["paper", "gnmt_v2", "bottom_query"] = "paper"
+    wiring: Wiring = "paper"
     """What attention is asked with. `paper`: the bottom layer's output of the step
     before; all layers get that context (W eq 4, section 3.3). `gnmt_v2`: so for the
     bottom layer, while those above get the context of its new output (N, L).

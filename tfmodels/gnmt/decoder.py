@@ -12,6 +12,7 @@ from tfmodels.gnmt.attention import attend
 from tfmodels.gnmt.bottom import First
 from tfmodels.gnmt.bottom import bottom_sequence
 from tfmodels.gnmt.config import GNMTConfig
+from tfmodels.gnmt.config import Wiring
 from tfmodels.gnmt.initial import kernel_initializer
 from tfmodels.gnmt.initial import lstm
 from tfmodels.gnmt.stack import Pass
@@ -171,9 +172,10 @@ class Decoder(keras.layers.Layer):
         """
         lowest = self.lowest_step(x, state, shared)
         attended = self.attend(lowest[:, 0], memory)
-        context, shares = self.shown(attended, state)
+        wiring = self._config.wiring
+        context, shares = shown(wiring, attended, state)
         x, lstm = self.upper_step(lowest, context, state["lstm"], shared)
-        return x, self.next_state(lstm, attended), shares
+        return x, next_state(wiring, lstm, attended), shares
 
     def lowest_step(self, x: tf.Tensor, state: State, shared: Pass) -> tf.Tensor:
         """The lowest layer's output and cells, [n, 2, H], after embeddings [n, E]."""
@@ -185,12 +187,6 @@ class Decoder(keras.layers.Layer):
         """Attention of the lowest layer's output, [n, H]."""
         weights = self.attention.weights_of_queries()
         return Attended(*attend(query, weights, _memory(memory)))
-
-    def shown(self, attended: Attended, state: State) -> Attended:
-        """What the layers above see: what is new, or what was in the state."""
-        if self._config.wiring == "paper":
-            return Attended(state["context"], state["attention"])
-        return attended
 
     def upper_step(
         self, lowest: tf.Tensor, context: tf.Tensor, lstm: tf.Tensor, shared: Pass
@@ -211,14 +207,22 @@ class Decoder(keras.layers.Layer):
             x = shared.clip(h + x) if place > 1 else h
         return x, tf.stack(after, 1)
 
-    def next_state(self, lstm: tf.Tensor, attended: Attended) -> State:
-        """The state after a step; see `State`."""
-        state = {"lstm": lstm}
-        if self._fed:
-            state["context"] = attended.context
-        if self._config.wiring == "paper":
-            state["attention"] = attended.shares
-        return state
+
+def shown(wiring: Wiring, attended: Attended, state: State) -> Attended:
+    """What layers above the lowest see in a step: what is new, or was in the state."""
+    if wiring == "paper":
+        return Attended(state["context"], state["attention"])
+    return attended
+
+
+def next_state(wiring: Wiring, lstm: tf.Tensor, attended: Attended) -> State:
+    """The state after a step; see `State`. NumPy arrays will do as well."""
+    state = {"lstm": lstm}
+    if wiring != "bottom_query":
+        state["context"] = attended.context
+    if wiring == "paper":
+        state["attention"] = attended.shares
+    return state
 
 
 def _memory(memory: dict[str, tf.Tensor]) -> Memory:

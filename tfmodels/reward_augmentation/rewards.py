@@ -5,20 +5,12 @@ from collections import Counter
 from collections.abc import Callable
 from collections.abc import Sequence
 
+from tfmodels.metrics.translation import gleu
+
 Reward = Callable[[Sequence[int], Sequence[int]], float]
 """Reward of tokens (first) where other tokens (second) are right."""
 
 _MAX_ORDER = 4
-
-
-def gleu(candidate: Sequence[int], reference: Sequence[int]) -> float:
-    """Smaller of precision and recall of all n-grams of 1 to 4 tokens together.
-
-    Wu et al., 2016 (arXiv 1609.08144), section 5; 1 if both have no tokens.
-    """
-    counts = _counts(candidate, reference)
-    matches, ours, theirs = (sum(each) for each in zip(*counts, strict=True))
-    return matches / max(ours, theirs) if max(ours, theirs) else 1.0
 
 
 def bleu(candidate: Sequence[int], reference: Sequence[int]) -> float:

@@ -79,6 +79,11 @@ class Vocabulary:
     def _first_piece(self) -> int:
         return self.first_byte + BYTES
 
+    @property
+    def ordinary(self) -> range:
+        """Ids of pieces: neither special nor languages nor bytes."""
+        return range(self._first_piece, self.size)
+
     @cached_property
     def hash(self) -> str:
         """SHA-256 of all that decides what ids mean, in hexadecimal."""

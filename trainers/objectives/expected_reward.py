@@ -12,9 +12,10 @@ from tfmodels.decoding.sampling import sample
 from tfmodels.decoding.scores import max_lengths
 from tfmodels.decoding.step import END
 from tfmodels.decoding.step import START
-from tfmodels.decoding.step import StepOutput
 from tfmodels.decoding.step import repeated
+from tfmodels.decoding.translation import Translator
 from tfmodels.errors import ConfigError
+from tfmodels.metrics.ngrams import sentence_gleu
 from trainers.interfaces import Loss
 from trainers.interfaces import Objective
 from trainers.objectives.config import ExpectedRewardConfig
@@ -24,21 +25,9 @@ if TYPE_CHECKING:
     from trainers.interfaces import Outputs
     from trainers.interfaces import Task
 
-# Longest n-grams that GLEU counts.
-_LONGEST = 4
 
-
-class Translator(Protocol):
-    """A model that answers step by step, or is told the answer; without dropout."""
-
-    def encode(self, source: tf.Tensor) -> Any:
-        """What the model knows of sources int32 [b, S]; a nest of tensors [b, ...]."""
-
-    def initial_state(self, memory: Any) -> Any:
-        """The state before the first token, a nest of tensors [b, ...]."""
-
-    def step(self, tokens: tf.Tensor, state: Any, memory: Any) -> StepOutput:
-        """What follows the tokens int32 [n]."""
+class Teachable(Translator, Protocol):
+    """A model that can be told the answer as well; without dropout."""
 
     def decode_targets(self, memory: Any, target: tf.Tensor) -> "Outputs":
         """``logits`` float32 [n, T, V] of what follows each token int32 [n, T]."""
@@ -58,7 +47,7 @@ class ExpectedReward(Objective):
     """
 
     def __init__(self, config: ExpectedRewardConfig, task: "Task") -> None:
-        """Takes the configuration; the task is one whose model is a `Translator`."""
+        """Takes the configuration; the task is one whose model is `Teachable`."""
         self.config = config
 
     def loss_with_model(
@@ -72,7 +61,7 @@ class ExpectedReward(Objective):
 
         Args:
           task: see `Objective`.
-          model: a `Translator` besides.
+          model: `Teachable` besides.
           batch: ``source`` int32 [b, S], ``label`` int32 [b, T] and ``weight`` float32
             [b, T] as for cross entropy, ``seed`` int32 or int64 [b, 2].
           training: changes nothing in the model.
@@ -87,13 +76,12 @@ class ExpectedReward(Objective):
                 f" label and seed. Received {', '.join(sorted(batch))}, with"
                 f" objective.kind: {self.config.kind}."
             )
-        translator: Translator = model  # type: ignore[assignment]
+        translator: Teachable = model  # type: ignore[assignment]
         memory = translator.encode(batch["source"])
-        outputs = task.outputs(
-            lambda inputs, **_: translator.decode_targets(memory, inputs["target"]),
-            batch,
-            training,
-        )
+        if training:
+            outputs = translator.decode_targets(memory, batch["target"])
+        else:
+            outputs = task.outputs(model, batch, training)
         tiled = repeated(memory, self.config.samples)
         samples = self._drawn(translator, memory, tiled, batch)
         ids = tf.reshape(samples.ids, [-1, tf.shape(samples.ids)[2]])
@@ -110,7 +98,7 @@ class ExpectedReward(Objective):
         return self.loss(outputs, batch), outputs
 
     def _drawn(
-        self, translator: Translator, memory: Any, tiled: Any, batch: "Batch"
+        self, translator: Teachable, memory: Any, tiled: Any, batch: "Batch"
     ) -> Samples:
         memory, tiled = tf.nest.map_structure(tf.stop_gradient, (memory, tiled))
         source = batch["source"]
@@ -164,58 +152,19 @@ class ExpectedReward(Objective):
 
 
 def _rewards(samples: Samples, batch: "Batch") -> tf.Tensor:
-    """GLEU of each sample, float32 [b, m]."""
+    """GLEU of each sample, float32 [b, m]; the end does not count."""
     shape = tf.shape(samples.ids)
     ids = tf.reshape(samples.ids, [-1, shape[2]])
+    lengths = tf.reshape(samples.lengths, [-1])
+    ends = tf.reduce_any(ids == END, axis=1)
     label = repeated(batch["label"], samples.ids.shape[1])
-    given = repeated(batch["weight"] > 0, samples.ids.shape[1])
-    drawn = tf.sequence_mask(tf.reshape(samples.lengths, [-1]), shape[2])
-    values = _gleu(ids, drawn & (ids != END), label, given & (label != END))
+    given = tf.math.count_nonzero(
+        (batch["label"] != END) & (batch["label"] > 0), axis=1, dtype=tf.int32
+    )
+    values = sentence_gleu(
+        ids,
+        lengths - tf.cast(ends, tf.int32),
+        label,
+        repeated(given, samples.ids.shape[1]),
+    )
     return tf.reshape(values, shape[:2])
-
-
-def _gleu(
-    ids: tf.Tensor, mask: tf.Tensor, others: tf.Tensor, others_mask: tf.Tensor
-) -> tf.Tensor:
-    """Share of 1- to 4-grams that two sequences have in common, of the longer's.
-
-    Args:
-      ids: int32 [n, T].
-      mask: bool [n, T], the tokens of each row that count, the first so many.
-      others: int32 [n, U].
-      others_mask: bool [n, U].
-
-    Returns:
-      float32 [n], 0 where one is empty.
-    """
-    alike = others[:, None, :] == ids[:, :, None]
-    same = ids[:, None, :] == ids[:, :, None]
-    # [n, T, U], whether n-grams that begin there are equal; [n, T, T], among ids.
-    pairs = alike & mask[:, :, None] & others_mask[:, None, :]
-    own = same & mask[:, :, None] & mask[:, None, :]
-    first_pairs, first_own, before = pairs, own, tf.range(tf.shape(ids)[1])
-    matches = tf.zeros(tf.shape(ids)[:1])
-    for n in range(_LONGEST):
-        if n:
-            pairs = _longer(pairs, first_pairs, n)
-            own = _longer(own, first_own, n)
-        earlier = own & (before[None, :] <= before[:, None])
-        rank = tf.math.count_nonzero(earlier, axis=2)
-        matched = (rank > 0) & (rank <= tf.math.count_nonzero(pairs, axis=2))
-        matches += tf.math.count_nonzero(matched, axis=1, dtype=tf.float32)
-    counts = [
-        sum(
-            tf.maximum(tf.math.count_nonzero(m, axis=1, dtype=tf.float32) - n, 0)
-            for n in range(_LONGEST)
-        )
-        for m in (mask, others_mask)
-    ]
-    return tf.math.divide_no_nan(matches, tf.maximum(*counts))
-
-
-def _longer(pairs: tf.Tensor, first: tf.Tensor, n: int) -> tf.Tensor:
-    """Pairs of (n + 1)-grams from those of n-grams and of tokens."""
-    after = tf.pad(first[:, n:, n:], [[0, 0], [0, n], [0, n]])[
-        :, : tf.shape(first)[1], : tf.shape(first)[2]
-    ]
-    return pairs & after

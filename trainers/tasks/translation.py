@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmodels.decoding.beam_search import Hypotheses
+from tfmodels.decoding.translation import Translator
 from tfmodels.decoding.translation import translate
 from tfmodels.metrics.classification import top_k
 from tfmodels.metrics.language_modeling import log_loss
@@ -61,6 +63,8 @@ class Translation:
         self.vocabulary = self._source.vocabulary
         """What the ids mean."""
         check_model(model, data, {"vocabulary_size": self.vocabulary.size})
+        self.ordinary_tokens = self.vocabulary.ordinary
+        """Those that an objective may put in the place of others."""
         self._segmenter = GraphSegmenter(self.vocabulary)
         self.splits: tuple[str, ...] = ("train", *data.held_out_splits())
         self.batch_size: int = data.batch_size
@@ -89,7 +93,8 @@ class Translation:
         """
         outputs = dict(model(self.inputs(batch), training=training))
         if not training:
-            found = translate(model, batch["source"], self.config.search)
+            translator: Translator = model  # type: ignore[assignment]
+            found = translate(translator, batch["source"], self.config.search)
             outputs["translation"] = found.ids[:, 0]
         return outputs
 
@@ -180,18 +185,19 @@ class Translation:
         ]
         return figures.labelled_sequences(*lines)
 
+    def show(self, tokens: Sequence[int]) -> str:
+        """Tokens as text."""
+        return self._source.decode(tokens)
+
     def _names(self, ids: tf.Tensor) -> list[str]:
         """Pieces of one side, without padding."""
         numbers = np.asarray(ids)
         return [self.vocabulary.names[number] for number in numbers[numbers > 0]]
 
     def diagnostics(self, model: keras.Model, batch: Batch) -> dict[str, float]:
-        """The model's limit of accumulators, and the share of values that are there."""
+        """Share of each accumulator's values that stand at its bound."""
         shares = model.clipped_shares(self.inputs(batch))
-        found = {name: float(share) for name, share in shares.items()}
-        if model.clip_limit is not None:
-            found["clip_limit"] = float(model.clip_limit.numpy())
-        return found
+        return {f"clipped/{name}": float(share) for name, share in shares.items()}
 
     def predict(self, model: keras.Model, source: str) -> Answers:
         """The best translations of a sentence.

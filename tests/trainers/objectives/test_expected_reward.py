@@ -13,7 +13,6 @@ from tfmodels.decoding.step import StepOutput
 from tfmodels.errors import ConfigError
 from trainers.objectives.config import ExpectedRewardConfig
 from trainers.objectives.expected_reward import ExpectedReward
-from trainers.objectives.expected_reward import _gleu
 
 
 class ToyTranslator(keras.Model):
@@ -79,33 +78,6 @@ def batch_of(rows: int = 3, weight: list[float] | None = None) -> dict[str, tf.T
         "weight": weights,
         "seed": tf.constant([[7, 1], [7, 2], [7, 3]][:rows], tf.int64),
     }
-
-
-def gleu(one: list[int], two: list[int]) -> float:
-    def padded(ids: list[int], size: int) -> tuple[tf.Tensor, tf.Tensor]:
-        row = tf.constant([ids + [9] * (size - len(ids))])
-        return row, tf.sequence_mask([len(ids)], size)
-
-    return float(_gleu(*padded(one, len(one) + 2), *padded(two, len(two) + 1))[0])
-
-
-@pytest.mark.parametrize(
-    ("one", "two", "expected"),
-    [
-        # the cat sat on the mat / the cat is on the mat
-        ([1, 2, 3, 4, 1, 5], [1, 2, 6, 4, 1, 5], 0.5),
-        # the the the / the cat
-        ([1, 1, 1], [1, 2], 1 / 6),
-        # a b / a b c d e
-        ([1, 2], [1, 2, 3, 4, 5], 3 / 14),
-        ([1, 2, 1, 2], [1, 2, 1, 2], 1.0),
-        ([], [1], 0.0),
-        ([], [], 0.0),
-    ],
-)
-def test_gleu(one: list[int], two: list[int], expected: float):
-    assert gleu(one, two) == pytest.approx(expected, abs=1e-6)
-    assert gleu(two, one) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("samples", [2, 3])

@@ -28,7 +28,8 @@ def parallel_dataset(
     A batch has ``source`` int32 [b, S], ``target`` int32 [b, T], which begins with the
     start, ``label`` int32 [b, T], which ends with the end, all padded with 0;
     ``weight`` float32 [b, T], 1 for labels of rows that count; and ``index`` int64 [b],
-    the pairs' numbers in `ParallelSource.references` where the split is held out.
+    the pairs' numbers in `ParallelSource.references` where the split is held out;
+    ``seed`` int64 [b, 2] and ``epoch`` int64 [b], as in `Stream`.
 
     Training takes the batches of `pool` steps together, sorts their pairs by length,
     cuts them anew and visits these in random order: still a function of seed and step.
@@ -55,7 +56,7 @@ def parallel_dataset(
     else:
         order = tf.constant(np.argsort(_lengths(examples), kind="stable"))
         records = stream.single_pass(shard).map(
-            lambda r: {"index": tf.gather(order, r["index"]), "valid": r["valid"]}
+            lambda r: {**r, "index": tf.gather(order, r["index"])}
         )
 
     def read(record: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -69,6 +70,8 @@ def parallel_dataset(
             "label": label,
             "weight": tf.cast(is_real, tf.float32) * valid[:, None],
             "index": index,
+            "seed": record["seed"],
+            "epoch": record["epoch"],
         }
 
     return records.map(read, tf.data.AUTOTUNE, deterministic=True).prefetch(
@@ -108,13 +111,14 @@ def _pooled(
         slot, epoch, valid = (
             tf.reshape(record[name], [-1]) for name in ("index", "epoch", "valid")
         )
+        seed = tf.reshape(record["seed"], [-1, 2])
         index = _numbers(slot, epoch, sizes, quotas)
         length = tf.maximum(
             examples.source.read_lengths(index), examples.target.read_lengths(index)
         )
         # Invalid rows come last; what fills up a batch is taken from its own rows.
         length = tf.where(valid, length, length.dtype.max)
-        ordered = tf.gather(index, tf.argsort(length, stable=True))
+        ordered = tf.argsort(length, stable=True)
         bounds = tf.range(pool + 1) * tf.math.count_nonzero(valid, dtype=tf.int32)
         bounds = bounds // pool
         counts = (bounds[1:] - bounds[:-1])[:, None]
@@ -122,15 +126,18 @@ def _pooled(
         rows = tf.gather(ordered, bounds[:-1, None] + row % counts)
         draws = tf.random.stateless_uniform([pool], record["seed"][0, 0], alg="philox")
         shuffled = tf.argsort(draws)
+        rows = tf.gather(rows, shuffled)
         result = {
-            "index": tf.gather(rows, shuffled),
+            "index": tf.gather(index, rows),
             "valid": tf.gather(row < counts, shuffled),
+            "epoch": tf.gather(epoch, rows),
+            "seed": tf.gather(seed, rows),
         }
         # Every replica gets rows of all lengths of the batch, so that none waits.
+        shape = [pool, batch // mine.replicas, mine.replicas]
         return {
-            name: tf.transpose(
-                tf.reshape(value, [pool, batch // mine.replicas, mine.replicas]),
-                [0, 2, 1],
+            name: tf.experimental.numpy.swapaxes(
+                tf.reshape(value, [*shape, *value.shape[2:]]), 1, 2
             )[:, first : first + slots]
             for name, value in result.items()
         }

@@ -47,6 +47,17 @@ class Work(NamedTuple):
         return tf.math.is_finite(self.norm) & tf.math.is_finite(loss)
 
 
+class Subject(NamedTuple):
+    """What is to be learned, and where."""
+
+    model: keras.Model
+    flat: Flat
+    """The order of its parameters in their vector."""
+    stage: Stage
+    devices: Literal["auto", "cpu", "gpu"] = "auto"
+    xla: bool = False
+
+
 class Learner:
     """Gradients of a stage's loss at any parameters.
 
@@ -54,20 +65,13 @@ class Learner:
     variable of this process is read or changed.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        flat: Flat,
-        stage: Stage,
-        devices: Literal["auto", "cpu", "gpu"],
-        xla: bool,
-    ) -> None:
+    def __init__(self, subject: Subject) -> None:
         """Takes the structure of the model, and its random states as they are now."""
-        self._model = model
-        self.flat = flat
+        self._model = model = subject.model
+        self.flat = flat = subject.flat
         """The order of the parameters in their vector."""
-        self._stage = stage
-        self._devices = devices
+        self._stage = stage = subject.stage
+        self._devices = subject.devices
         self._trained = trained_variables(model, stage.frozen)
         place = {id(variable): i for i, variable in enumerate(flat.variables)}
         self._places = [place[id(variable)] for variable in self._trained]
@@ -77,7 +81,7 @@ class Learner:
             if not keras.backend.is_float_dtype(variable.dtype)
         ]
         self._gradient = tf.function(
-            self._clipped_gradient, autograph=False, jit_compile=xla or None
+            self._clipped_gradient, autograph=False, jit_compile=subject.xla or None
         )
 
     def work(

@@ -22,6 +22,7 @@ from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.parameter_server.flat import Flat
 from trainers.strategies.parameter_server.frame_pool import FramePool
 from trainers.strategies.parameter_server.learner import Learner
+from trainers.strategies.parameter_server.learner import Subject
 from trainers.strategies.parameter_server.replica import Outcome
 from trainers.strategies.parameter_server.replica import Parameters
 from trainers.strategies.parameter_server.replica import ReplicaStep
@@ -67,9 +68,9 @@ class Job:
         upkeep = Upkeep(
             optimizer=stage.optimizer, average=run.average, start=stage.start, end=end
         )
-        taught = (model, flat, stage, config.devices, run.xla)
+        subject = Subject(model, flat, stage, config.devices, run.xla)
         size = config.frame_pool
-        learner = Learner(*taught) if size is None else FramePool(*taught, size)
+        learner = Learner(subject) if size is None else FramePool(subject, size)
         return cls(config, stage, flat, upkeep, learner, first, run.seed)
 
     @property

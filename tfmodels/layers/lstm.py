@@ -78,8 +78,7 @@ class Backward:
         passed = mask
         if limit is not None:
             sums = tf.abs(forget * before + enter * candidate)
-            inside = sums <= tf.cast(limit, sums.dtype)
-            passed = mask * tf.cast(inside, mask.dtype)
+            passed *= tf.cast(sums <= tf.cast(limit, sums.dtype), sums.dtype)
         shown = cells if cell == "gnmt" else tf.tanh(cells)
         slope = leave if cell == "gnmt" else leave * (1 - shown * shown)
         self.skipped = 1 - mask
@@ -282,8 +281,7 @@ class LSTM(keras.layers.Layer):
 
     def _first_bias(self, shape: Any, dtype: Any = None) -> Any:
         """Ones for the forget gate, zeros for the rest."""
-        gates = [[0.0], [0.0], [1.0], [0.0]]
-        return keras.ops.repeat(keras.ops.convert_to_tensor(gates, dtype), self.units)
+        return keras.ops.repeat(keras.ops.array([0, 0, 1, 0], dtype), self.units)
 
     def add_biases(self, sums: tf.Tensor) -> tf.Tensor:
         """Sums with the biases that there are."""

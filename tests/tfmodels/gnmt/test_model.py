@@ -174,7 +174,7 @@ def test_clips_follow_training():
         model.hidden(batch(), shared)
         values = [np.abs(x).max() for x, _ in shared.accumulators.values()]
         largest.append(max(values))
-        assert shared.limit == pytest.approx(0.5 - 0.1 * step)
+        assert float(shared.limit) == pytest.approx(0.5 - 0.1 * step)
         assert len(values) == 4 + 1 + 3 + 1
     np.testing.assert_allclose(largest, [0.5, 0.3, 0.1], rtol=1e-6)
     trained, answers = (model(batch(), training=training) for training in (True, False))

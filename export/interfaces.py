@@ -35,6 +35,8 @@ class Endpoint(NamedTuple):
     """Takes one positional tensor per input; returns named tensors."""
     inputs: "tuple[tf.TensorSpec, ...]"
     """Name, shape and dtype of each input, in order."""
+    resources: tuple[Any, ...] = ()
+    """What it holds besides the model's weights, such as tables; a `tf.Module` each."""
 
 
 class Program(Protocol):

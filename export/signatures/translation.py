@@ -126,7 +126,7 @@ class TranslationSignatures:
         source = tf.TensorSpec([None, None], tf.int32, "source")
         target = tf.TensorSpec([None, None], tf.int32, "target")
         return {
-            "translate": Endpoint(from_text, tuple(texts)),
+            "translate": Endpoint(from_text, tuple(texts), (segmenter,)),
             "translate_ids": Endpoint(from_ids, (source,)),
             "score": Endpoint(score, (source, target)),
         }

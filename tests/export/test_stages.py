@@ -11,7 +11,7 @@ import tensorflow as tf
 import export
 from export.interfaces import Endpoint
 from export.interfaces import Job
-from export.runtime import StagedLiteProgram
+from export.lite_runtime import StagedLiteProgram
 from export.signatures import signatures_class
 from export.stages import cut
 from export.stages import write_stages

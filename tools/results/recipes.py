@@ -96,7 +96,7 @@ RECIPES = (
         "async_sequence/fsdd",
         "test/wer",
         0.05,
-        "saying nothing 1.0; before training about 1",
+        "saying nothing 1.0",
         processes=2,
         asks="at most",
         figures="final",

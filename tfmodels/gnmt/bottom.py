@@ -14,14 +14,14 @@ from tfmodels.gnmt.attention import Memory
 from tfmodels.gnmt.attention import Weights
 from tfmodels.gnmt.attention import attend
 from tfmodels.gnmt.attention import hidden_nodes
+from tfmodels.layers.arrays import new_arrays
+from tfmodels.layers.arrays import stack
+from tfmodels.layers.arrays import write
 from tfmodels.layers.lstm import Backward
 from tfmodels.layers.lstm import Cell
 from tfmodels.layers.lstm import gated
-from tfmodels.layers.lstm import new_arrays
 from tfmodels.layers.lstm import outer
 from tfmodels.layers.lstm import shifted
-from tfmodels.layers.lstm import stack
-from tfmodels.layers.lstm import write
 
 
 class First(NamedTuple):

@@ -52,7 +52,7 @@ def two_languages(folder: Path) -> dict[str, Any]:
         "kind": "parallel_text",
         "train": corpora,
         "test": corpora,
-        "batch_size": 4,
+        "batch_size": 5,
         "vocabulary_size": 270,
         "max_length": 16,
     }

@@ -14,6 +14,8 @@ from export.manifest import EndpointEntry
 from export.manifest import ProgramEntry
 from export.manifest import Quantization
 from export.manifest import TensorEntry
+from export.quantization import dequantize
+from export.quantization import quantize
 from tfmodels.errors import DataError
 
 
@@ -201,29 +203,6 @@ def _ends(stages: list[EndpointEntry]) -> EndpointEntry:
         inputs={name: inputs[name] for name in inputs if name not in outputs},
         outputs={name: outputs[name] for name in outputs if name not in inputs},
     )
-
-
-def quantize(values: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
-    """Real values as a tensor's integers: ``round(x / scale) + zero_point``, saturated.
-
-    Args:
-      values: float32 of any shape; other types pass unchanged.
-      detail: the tensor's description by LiteRT; a scale of 0 means not quantized.
-    """
-    scale, zero_point = detail["quantization"]
-    if not scale or not np.issubdtype(values.dtype, np.floating):
-        return values
-    limits = np.iinfo(detail["dtype"])
-    integers = np.round(values / scale) + zero_point
-    return np.clip(integers, limits.min, limits.max).astype(detail["dtype"])
-
-
-def dequantize(values: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray:
-    """A tensor's integers as real values, float32: ``(q - zero_point) * scale``."""
-    scale, zero_point = detail["quantization"]
-    if not scale:
-        return values
-    return ((values.astype(np.float32) - zero_point) * scale).astype(np.float32)
 
 
 def _lite_entries(details: Mapping[str, Any]) -> dict[str, TensorEntry]:

@@ -12,6 +12,7 @@ from export.interfaces import Arrays
 from export.search import Hypothesis
 from export.search import Stepped
 from export.search import search
+from tfmodels.decoding.beam_search import Hypotheses
 from tfmodels.decoding.config import BeamSearchConfig
 from tfmodels.decoding.scores import max_lengths
 from tfmodels.errors import DataError
@@ -105,3 +106,20 @@ class DeviceTranslator:
             if name.startswith("state_")
         }
         return {name: made[name] for name in SEEN}, state
+
+
+def stacked(found: list[Hypothesis]) -> Hypotheses:
+    """What was found of one example, as `tfmodels.decoding.beam_search` returns it."""
+    longest = max(len(each.ids) for each in found)
+
+    def row(values: np.ndarray, fill: int) -> np.ndarray:
+        return np.pad(values, (0, longest - len(values)), constant_values=fill)
+
+    return Hypotheses(
+        np.stack([row(each.ids, 0) for each in found])[None],
+        np.array([[len(each.ids) for each in found]], np.int32),
+        np.array([[each.score for each in found]], np.float32),
+        np.array([[each.log_prob for each in found]], np.float32),
+        np.stack([row(each.alignment, -1) for each in found])[None],
+        np.stack([each.coverage for each in found])[None],
+    )

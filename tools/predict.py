@@ -1,6 +1,7 @@
 """`tfmodels predict`: what a run or an exported artefact says about an input."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import typer
 
 from tfmodels.errors import ConfigError
+from tools.config import Overrides
 from tools.console import print_to_terminal
 
 
@@ -18,9 +20,16 @@ def predict_command(
         int | None,
         typer.Option(help="Answers for each input, with scores and alignments.", min=1),
     ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Predict on files or text with a trained run or an exported artefact."""
-    predict = _artefact(model) if (model / "manifest.json").exists() else _run(model)
+    is_artefact = (model / "manifest.json").exists()
+    if is_artefact and overrides:
+        raise ConfigError(
+            f"--set: {model} is an artefact, whose configuration is fixed. Expected a"
+            f" run's folder. Received --set {overrides[0]}."
+        )
+    predict = _artefact(model) if is_artefact else _run(model, overrides or ())
     for source in inputs:
         answer = predict(source)
         if nbest is None:
@@ -40,8 +49,8 @@ def _artefact(folder: Path) -> Callable[[str], Any]:
     return export.load(folder).predict
 
 
-def _run(folder: Path) -> Callable[[str], Any]:
+def _run(folder: Path, overrides: Sequence[str]) -> Callable[[str], Any]:
     from trainers.runs import load_run
 
-    run = load_run(folder)
+    run = load_run(folder, overrides)
     return lambda source: run.task.predict(run.model, source)

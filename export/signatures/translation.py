@@ -4,15 +4,16 @@ import json
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
+from unicodedata import normalize
 
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_text
 
 from export.interfaces import Arrays
 from export.interfaces import Endpoint
 from export.interfaces import Program
-from export.search import Hypothesis
 from export.translating import ATTEND
 from export.translating import ENCODE
 from export.translating import LOWEST
@@ -20,6 +21,7 @@ from export.translating import SEEN
 from export.translating import UPPER
 from export.translating import DeviceTranslator
 from export.translating import Run
+from export.translating import stacked
 from tfmodels.decoding.beam_search import Hypotheses
 from tfmodels.decoding.translation import translate
 from tfmodels.text.in_graph import GraphSegmenter
@@ -94,11 +96,17 @@ class TranslationSignatures:
         def from_text(
             text: tf.Tensor, language: tf.Tensor | None = None
         ) -> dict[str, tf.Tensor]:
-            pieces = segmenter.encode(text)
+            pieces = segmenter.encode(tensorflow_text.normalize_utf8(text, "NFC"))
             ends = tf.ones_like(pieces[:, :1]) * END
             parts = [pieces, ends]
             if language is not None:
                 equal = language[:, None] == tf.constant(languages)
+                known = tf.debugging.Assert(
+                    tf.reduce_all(tf.reduce_any(equal, axis=1)),
+                    [f"target_language must be one of {', '.join(languages)}"],
+                )
+                with tf.control_dependencies([known]):
+                    equal = tf.identity(equal)
                 number = tf.argmax(equal, axis=1, output_type=tf.int32)
                 first = self._vocabulary.language_id(languages[0])
                 parts.insert(0, tf.RaggedTensor.from_tensor(number[:, None] + first))
@@ -203,7 +211,7 @@ class TranslationSignatures:
         """How a sentence becomes ids, and how the search goes on."""
         return {
             "vocabulary": _VOCABULARY,
-            "source": f"ids of the sentence, then {END}, filled up to {self._length}"
+            "source": f"ids of the text in NFC, then {END}, padded to {self._length}"
             " with 0; before them the target language's id, if there are languages",
             "search": self._search.plain(),
             "first_token": START,
@@ -263,16 +271,18 @@ class TranslationSignatures:
         Raises:
           DataError: it is too long for the device, or there is no such language.
         """
-        pieces = [*Segmenter(self._vocabulary).encode(source), END]
+        text = normalize("NFC", source)
+        pieces = [*Segmenter(self._vocabulary).encode(text), END]
         languages = self._vocabulary.languages
         if languages:
-            language = self._language or languages[0]
-            pieces.insert(0, self._vocabulary.language_id(language))
+            only = languages[0] if len(languages) == 1 else None
+            language = self._vocabulary.language_id(self._language or only)
+            pieces.insert(0, language)
         ids = np.array(pieces, np.int32)
         if "translate_ids" in program.endpoints:
             found = Hypotheses(**program("translate_ids", {"source": ids[None]}))
         else:
-            found = _stacked(self._translator(program).search(ids))
+            found = stacked(self._translator(program).search(ids))
         return read_answers(self._vocabulary, pieces, found)
 
     def _translator(self, run: Run) -> DeviceTranslator:
@@ -281,20 +291,3 @@ class TranslationSignatures:
 
 def _named(kind: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{kind}_{name}": tensor for name, tensor in tensors.items()}
-
-
-def _stacked(found: list[Hypothesis]) -> Hypotheses:
-    """What was found of one example, as `beam_search` returns it."""
-    longest = max(len(each.ids) for each in found)
-
-    def row(values: np.ndarray, fill: int) -> np.ndarray:
-        return np.pad(values, (0, longest - len(values)), constant_values=fill)
-
-    return Hypotheses(
-        np.stack([row(each.ids, 0) for each in found])[None],
-        np.array([[len(each.ids) for each in found]], np.int32),
-        np.array([[each.score for each in found]], np.float32),
-        np.array([[each.log_prob for each in found]], np.float32),
-        np.stack([row(each.alignment, -1) for each in found])[None],
-        np.stack([each.coverage for each in found])[None],
-    )

@@ -16,8 +16,8 @@ from export.flatbuffer import check_integer
 from export.flatbuffer import count_operators
 from export.interfaces import Endpoint
 from export.lite_runtime import LiteProgram
-from export.lite_runtime import dequantize
-from export.lite_runtime import quantize
+from export.quantization import dequantize
+from export.quantization import quantize
 from export.tflite import convert
 from tests.export.small import MODEL
 from tests.export.small import build

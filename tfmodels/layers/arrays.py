@@ -1,4 +1,4 @@
-"""What the steps of a loop leave behind: one array of tensors for each kind."""
+"""Arrays that loops over time fill, of the same type and rows as what they read."""
 
 from typing import Any
 

@@ -212,6 +212,7 @@ def gradients(model):
     return compute
 
 
+@pytest.mark.slow
 def test_lengths_are_not_traced_again():
     model = build(dropout_rate=0.0)
     spec = tf.TensorSpec([None, None], tf.int32)
@@ -244,7 +245,10 @@ def test_survives_being_saved(tmp_path):
     np.testing.assert_array_equal(again(batch())["logits"], model(batch())["logits"])
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy",
+    ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)],
+)
 def test_mixed_precision_scores_in_float32(policy):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)

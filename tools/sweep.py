@@ -23,7 +23,7 @@ def run_sweep(
     seeds: Sequence[int],
     overrides: Sequence[str],
 ) -> Results:
-    """Trains one run after another, each in its folder; writes ``sweep.json``.
+    """Trains seed after seed, each run in its folder; writes ``sweep.json``.
 
     The file is written after each run. A run that has begun is resumed, and one that is
     over is only evaluated.
@@ -39,8 +39,8 @@ def run_sweep(
     from trainers.files import write_atomically
 
     results: Results = {}
-    for name, changes in settings.items():
-        for seed in seeds:
+    for seed in seeds:
+        for name, changes in settings.items():
             folder = workdir / f"{name.replace(' ', '_')}_seed_{seed}"
             changed = [*overrides, *changes, f"run.seed={seed}"]
             metrics = trainers.train(config, folder, changed).metrics

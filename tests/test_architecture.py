@@ -22,9 +22,6 @@ FOREIGN = {"torch_pipeline.py"}
 LIGHT = ("config.py", "catalog.py", "errors.py", "durations.py", "experiment.py")
 HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "scipy")
 
-# Systems that wait for another one's task.
-IN_PART = {"raml": {"digits"}}
-
 COMMANDS = (
     ["--help"],
     ["systems"],
@@ -98,7 +95,7 @@ def test_every_config_folder_is_a_system_with_the_same_files():
     assert folders <= {system.name for system in SYSTEMS}
     for folder in folders:
         names = {file.stem for file in shipped_configs(folder)}
-        assert names >= (IN_PART.get(folder) or {"tiny", "base", "paper"})
+        assert names >= {"tiny", "base", "paper"}
 
 
 def test_ten_systems():

@@ -1,5 +1,6 @@
-"""``tfmodels raml``: what a temperature does to targets, before training."""
+"""``tfmodels raml``: what a temperature does to targets, and to what is learned."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
@@ -21,7 +22,10 @@ from tools.console import print_to_terminal
 if TYPE_CHECKING:
     from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
 
-app = typer.Typer(no_args_is_help=True, help="Look at reward-augmented targets.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Look at reward-augmented targets, and compare temperatures.",
+)
 
 _RARE = 5e-4
 
@@ -143,6 +147,58 @@ def _sequence_objective(objective: Any) -> "RewardAugmentedConfig":
         " reward_augmented with another reward than table. Received"
         f" {objective.plain()}."
     )
+
+
+@app.command()
+def materialize(
+    config: Config,
+    output: Annotated[Path, typer.Option(help="Folder to write into.")],
+    overrides: Overrides = None,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="How often targets of each pair are drawn.")
+    ] = 1,
+) -> None:
+    """Write drawn targets of translations as text; print the `data` that reads them."""
+    from tools.prepare.reward_augmented import materialize as write
+    from trainers.configuration import load_experiment
+
+    experiment = load_experiment(config, overrides or [])
+    settings = _sequence_objective(experiment.training_stages()[0].objective)
+    section = write(experiment, settings, output, epochs)
+    print_to_terminal("data:")
+    for key, value in section.items():
+        print_to_terminal(f"  {key}: {json.dumps(value)}")
+
+
+@app.command()
+def sweep(
+    config: Config,
+    workdir: Annotated[Path, typer.Option(help="Folder of the runs; resumed.")],
+    tau: Annotated[
+        list[float], typer.Option(help="Temperature; may be given repeatedly.")
+    ],
+    seeds: Annotated[
+        list[int] | None, typer.Option("--seed", help="run.seed; repeatedly. [0]")
+    ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option("--metric", help="Figure of the table, such as test/bleu."),
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Train with objective.ml_mix=1 too.")
+    ] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Train at every temperature with every seed; write sweep.json, print means."""
+    from tools.sweep import run_sweep
+    from tools.sweep import sweep_table
+
+    changes = {f"tau {value:g}": [f"objective.tau={value!r}"] for value in tau}
+    if plain:
+        changes = {"plain": ["objective.ml_mix=1"], **changes}
+    results = run_sweep(config, workdir, changes, seeds or [0], overrides or [])
+    print_to_terminal(sweep_table(results, metrics or []))
+    print_to_terminal(f"Written to {workdir / 'sweep.json'}.")
 
 
 @app.command()

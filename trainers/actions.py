@@ -1,5 +1,6 @@
 """What the loop does between steps: log, evaluate, save, draw, profile."""
 
+import logging
 import math
 from abc import ABC
 from abc import abstractmethod
@@ -12,6 +13,7 @@ from trainers.experiment import ProfileConfig
 from trainers.guards import check_alive
 from trainers.interfaces import Batch
 from trainers.interfaces import ChangesInTraining
+from trainers.interfaces import Objective
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard
 from trainers.interfaces import Stage
@@ -24,6 +26,8 @@ from trainers.summaries.progress import Progress
 from trainers.summaries.writer import Writer
 from trainers.totals import add_totals
 from trainers.totals import means
+
+_LOG = logging.getLogger(__name__)
 
 
 class Periodic(ABC):
@@ -91,6 +95,30 @@ class Log(Periodic):
         }
         self._writer.scalars(step, figures)
         self._restart()
+
+
+class Warn:
+    """Passes on what an objective has to say about the figures of training.
+
+    A chunk after one with as many warnings says nothing: they would be the same ones.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        """Nothing has been said yet."""
+        self._objective = objective
+        self._count = 0
+
+    def next_step(self, step: int) -> int | None:
+        """None: the ends of chunks will do."""
+        return None
+
+    def __call__(self, step: int, summary: Summary) -> None:
+        """Asks the objective."""
+        warnings = self._objective.warnings(summary.totals)
+        if len(warnings) > self._count:
+            for warning in warnings:
+                _LOG.warning("step %d: %s", step, warning)
+        self._count = len(warnings)
 
 
 class Anneal:

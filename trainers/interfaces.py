@@ -163,6 +163,10 @@ class Objective(Protocol):
         """Pictures of a changed training batch by name: matplotlib figures."""
         return {}
 
+    def warnings(self, totals: Totals) -> list[str]:
+        """What a user should know of figures of training, which `totals` are."""
+        return []
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -268,7 +268,7 @@ class _Training:
     def _chief_actions(self, stage: Stage, epoch: int) -> list[Action]:
         """Actions that only look: other processes do not take part in them."""
         run = self._run
-        made: list[Action] = []
+        made: list[Action] = [actions.Warn(stage.objective)]
         if run.images_every is not None:
             interval = to_steps(run.images_every, epoch)
             made.append(

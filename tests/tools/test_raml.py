@@ -1,16 +1,25 @@
 """The commands that show what a temperature does to targets."""
 
+import json
 import pathlib
+from collections import Counter
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
 
+import trainers
 from tests.trainers.small import SORT
 from tests.trainers.small import write_config
 from tfmodels.errors import ConfigError
 from tools import cli
+from trainers.configuration import read_yaml
+from trainers.data.parallel.config import NumberWordsData
+from trainers.data.parallel.config import ParallelTextData
+from trainers.data.parallel.number_words import NumberWords
+from trainers.data.parallel.sources import open_parallel
+from trainers.training import RunResult
 
 
 def run(*arguments: str) -> str:
@@ -84,3 +93,76 @@ def test_the_sampler_elsewhere(tmp_path: pathlib.Path):
     first, again, other = (each["ids"].numpy().tolist() for each in drawn)
     assert first == again
     assert first != other
+
+
+NUMBERS = """
+task: {kind: translation}
+model: {kind: gnmt, vocabulary_size: 320, encoder_layers: 2, decoder_layers: 2}
+data: {kind: number_words, vocabulary_size: 320, train_examples: 50,
+  test_examples: 5, batch_size: 8, last_batch: drop}
+objective: {kind: reward_augmented, tau: 0.8, samples: 2}
+optimizer: {kind: adam, learning_rate: {kind: constant, initial: 0.001}}
+run: {steps: 1}
+"""
+DATA = NumberWordsData.parse(read_yaml(NUMBERS, "numbers")["data"])
+
+
+def test_drawn_translations_are_read_back(tmp_path: pathlib.Path):
+    config = str(write_config(tmp_path, NUMBERS))
+    folder = tmp_path / "drawn"
+    output = run("materialize", config, "--output", str(folder), "--epochs", "2")
+    section = ParallelTextData.parse(read_yaml(output, "output")["data"])
+    read = open_parallel(section)
+    sources = read.sentences("train")
+    rows = [line.split("\t") for line in (folder / "train.about.tsv").open()]
+    assert rows[0][:2] == ["sample_weight", "edits"]
+    assert len(sources) == len(rows) - 1 == 2 * 2 * 50
+    assert set(Counter(sources).values()) == {4}
+    numbers = {
+        source: target
+        for split in ("train", "test")
+        for source, target in NumberWords(DATA, split).pairs()
+    }
+    edits = [int(row[1]) for row in rows[1:]]
+    assert {row[0] for row in rows[1:]} == {"0.5"}
+    pairs = zip(sources, read.references("train"), edits, strict=True)
+    for source, target, count in pairs:
+        # Some edits undo one another in the text, such as "o" and "n" for "on".
+        assert count or target == numbers[source]
+    changed = sum(
+        target != numbers[source]
+        for source, target in zip(sources, read.references("train"), strict=True)
+    )
+    assert 0.8 * sum(map(bool, edits)) < changed <= sum(map(bool, edits))
+    held_out = zip(read.sentences("test"), read.references("test"), strict=True)
+    assert all(numbers[source] == target for source, target in held_out)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["vocabulary"] == read.vocabulary.hash
+    assert manifest["edits"] == {str(e): edits.count(e) for e in sorted(set(edits))}
+    assert manifest["objective"]["temperature_units"] == "author"
+
+
+def test_only_translations_are_written(tmp_path: pathlib.Path):
+    config = str(write_config(tmp_path, SORT))
+    objective = "objective={kind: reward_augmented, reward: hamming}"
+    options = ("--output", str(tmp_path / "drawn"), "--set", objective)
+    raises("only translations are written", "materialize", config, *options)
+
+
+def test_temperatures_and_seeds_in_a_table(tmp_path, monkeypatch):
+    def train(config, folder, overrides):
+        values = dict(part.split("=") for part in overrides)
+        figure = float(values.get("objective.tau", 0)) + float(values["run.seed"])
+        return RunResult({"test/a": figure, "test/b": 1.0}, 5)
+
+    monkeypatch.setattr(trainers, "train", train)
+    options = ("--tau", "0.5", "--tau", "0.7", "--seed", "1", "--seed", "4", "--plain")
+    common = ("sweep", "some/config", "--workdir", str(tmp_path), *options)
+    output = run(*common, "--metric", "test/a")
+    assert "2.5 (1..4)" in output
+    assert "3.2 (1.7..4.7)" in output
+    assert "test/b" not in output
+    found = json.loads((tmp_path / "sweep.json").read_text())
+    assert found["plain"]["4"] == {"test/a": 4.0, "test/b": 1.0}
+    assert found["tau 0.7"]["1"]["test/a"] == 1.7
+    raises("no such figure", *common, "--metric", "test/c")

@@ -20,11 +20,13 @@ from trainers.objectives.reward_augmented.classes import ClassTargets
 from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
 from trainers.objectives.reward_augmented.sequences import SequenceTargets
 from trainers.summaries import figures
+from trainers.totals import means
 
 if TYPE_CHECKING:
     from trainers.interfaces import Batch
     from trainers.interfaces import Outputs
     from trainers.interfaces import Task
+    from trainers.interfaces import Totals
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,6 +96,13 @@ class RewardAugmented(Objective):
         if "reference_weight" not in batch:
             return loss
         return self._targets.loss(loss, batch)
+
+    def warnings(self, totals: "Totals") -> list[str]:
+        """That few samples count, in the mean, if so."""
+        if isinstance(self._targets, ClassTargets):
+            return []
+        effective = means(totals).get("effective_samples")
+        return [] if effective is None else self._targets.warnings_of(effective)
 
     def figures(self, batch: "Batch") -> dict[str, Any]:
         """How many edits the targets of a changed batch have, for sequences."""

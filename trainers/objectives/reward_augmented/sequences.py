@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from trainers.interfaces import Totals
 
 _FEW_EFFECTIVE = 0.1
-"""Share of the samples that must count."""
+"""Share of the samples, besides the one that always does, that must count."""
 
 
 class _Layout(NamedTuple):
@@ -214,13 +214,19 @@ class SequenceTargets:
         found = warnings_for(self.payoff, length)
         if "effective_samples" in batch:
             effective = np.median(np.asarray(batch["effective_samples"])[valid])
-            if effective < _FEW_EFFECTIVE * self._config.samples:
-                found.append(
-                    f"of {self._config.samples} samples only {effective:.2g} count:"
-                    " rewards at this objective.tau are far from what is drawn; raise"
-                    " it or change objective.proposal_tau"
-                )
+            found += self.warnings_of(float(effective))
         return found
+
+    def warnings_of(self, effective: float) -> list[str]:
+        """What a user should know of the samples of an example that count."""
+        samples = self._config.samples
+        if effective >= 1 + _FEW_EFFECTIVE * (samples - 1):
+            return []
+        return [
+            f"of {samples} samples only {effective:.3g} count: rewards at this"
+            " objective.tau are far from what is drawn; raise it or change"
+            " objective.proposal_tau"
+        ]
 
     def loss(self, plain: Loss, batch: "Batch") -> Loss:
         """The plain loss of a changed batch over what the right outputs weigh."""

@@ -241,6 +241,16 @@ def test_warnings_at_the_start(settings, words: str, caplog) -> None:
     assert words in caplog.text
 
 
+def test_warnings_in_training_of_few_samples_that_count() -> None:
+    # Of 3 samples one counts always; a tenth of the others is 0.2.
+    objective = stage(reward="gleu", samples=3).objective
+    few, enough = (objective.warnings({"effective_samples": (x, 4)}) for x in (4.7, 5))
+    assert len(few) == 1
+    assert "of 3 samples only 1.18 count" in few[0]
+    assert enough == []
+    assert stage(tau=0.9).objective.warnings({"edits": (1.0, 4.0)}) == []
+
+
 @pytest.mark.slow
 def test_every_strategy_trains_on_the_same_targets() -> None:
     rate = "{kind: constant, initial: 0.1}"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+from keras.src.models.functional import Functional
 
 from tfmodels.layers.residual import ScaledAdd
 
@@ -51,13 +52,15 @@ def fold(model: keras.Model, forms: Mapping[type, Any] = _NO_FORMS) -> keras.Mod
     Source: residual scaling, Inception-v4 paper section 3.3.
 
     Args:
-      model: a functional model; it is left as it is.
+      model: it is left as it is. One that is no graph of layers has nothing to fold.
       forms: classes of layers to replace, each by one of the same weights and
         configuration.
 
     Returns:
       A functional model with the same inputs, outputs and layer names.
     """
+    if not isinstance(model, Functional | keras.Sequential):
+        return model
     plan = _plan(model, forms)
     clones: dict[keras.layers.Layer, keras.layers.Layer] = {}
     removed = set()

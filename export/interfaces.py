@@ -35,6 +35,8 @@ class Endpoint(NamedTuple):
     """Takes one positional tensor per input; returns named tensors."""
     inputs: "tuple[tf.TensorSpec, ...]"
     """Name, shape and dtype of each input, in order."""
+    resources: tuple[Any, ...] = ()
+    """What it holds besides the model's weights, such as tables; a `tf.Module` each."""
 
 
 class Program(Protocol):
@@ -64,6 +66,10 @@ class Signatures(Protocol):
     """The figure of `Task.report` that quantization must not lower too much."""
     file_names: tuple[str, ...]
     """Names of the text files that `files_of` makes."""
+
+    floating: tuple[str, ...]
+    """Endpoints for the device whose arithmetic stays in floating point, where ranges
+    would be calibrated: calibration ends in a crash in loops over time, for one."""
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the text files that `files_of` made."""

@@ -11,13 +11,14 @@ import keras
 from export.interfaces import Program
 from export.interfaces import SavedProgram
 from export.interfaces import Signatures
+from export.lite_runtime import LiteProgram
+from export.lite_runtime import LitePrograms
+from export.lite_runtime import StagedLiteProgram
 from export.manifest import Manifest
 from export.manifest import read_manifest
 from export.presets import find_preset
 from export.runtime import KerasProgram
-from export.runtime import LiteProgram
 from export.runtime import SavedModelProgram
-from export.runtime import StagedLiteProgram
 from export.signatures import signatures_class
 from tfmodels.catalog import find
 from tfmodels.errors import ConfigError
@@ -27,6 +28,7 @@ from trainers.experiment import Experiment
 _PROGRAMS: dict[str, Callable[[Path], SavedProgram]] = {
     "saved_model": SavedModelProgram,
     "tflite": LiteProgram,
+    "tflite_files": LitePrograms,
     "tflite_stages": StagedLiteProgram,
 }
 

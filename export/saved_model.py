@@ -34,6 +34,8 @@ def write_saved_model(
     # TFLite converts them (it reads uninitialised variables); an archive keeps them.
     archive.track(model)
     for name, endpoint in endpoints.items():
+        for resource in endpoint.resources:
+            archive.track(resource)
         archive.add_endpoint(name, endpoint.function, list(endpoint.inputs))
     archive.write_out(str(folder), verbose=False)
     # The part of a SavedModel that its format reserves for files of the user's.

@@ -31,6 +31,7 @@ activations quantized as they come. int8: integers throughout, inputs and output
 int16x8: int16 activations, int8 weights, float32 inputs and outputs."""
 
 _FILE = "model.tflite"
+_FOLDER = "tflite"
 _CALIBRATED = ("int8", "int16x8")
 # Offsets in the file, and in what the converter reads, are signed and of 32 bits.
 _LARGEST = 2**31 - 2**20
@@ -40,6 +41,9 @@ _UNSUPPORTED = re.compile(r"'(tf\.\w+)' op is neither")
 def write_tflite(job: Job, numbers: Numbers) -> dict[str, str]:
     """Writes ``model.tflite`` into an artefact; the writer of all tflite presets.
 
+    Where ranges are calibrated and some endpoints are to stay in floating point, it
+    writes ``tflite/`` instead, a file for each endpoint; those are then `dynamic`.
+
     Returns:
       The program made: its kind and its path inside the artefact.
 
@@ -48,9 +52,25 @@ def write_tflite(job: Job, numbers: Numbers) -> dict[str, str]:
       DataError: there is nothing to calibrate with.
     """
     samples = calibration_inputs(job, numbers)
-    content = convert(job.model, job.signatures.device, numbers, samples)
-    (job.folder / _FILE).write_bytes(content)
-    return {"tflite": _FILE}
+    floating = job.signatures.floating
+    if samples is None or not floating:
+        content = convert(job.model, job.signatures.device, numbers, samples)
+        (job.folder / _FILE).write_bytes(content)
+        return {"tflite": _FILE}
+    (job.folder / _FOLDER).mkdir()
+    for name in job.signatures.device(job.model):
+
+        def single(model: keras.Model, name: str = name) -> dict[str, Endpoint]:
+            return {name: job.signatures.device(model)[name]}
+
+        own = [sample for sample in samples if sample[0] == name]
+        content = (
+            convert(job.model, single, "dynamic")
+            if name in floating
+            else convert(job.model, single, numbers, own)
+        )
+        (job.folder / _FOLDER / f"{name}.tflite").write_bytes(content)
+    return {"tflite_files": _FOLDER}
 
 
 def calibration_inputs(job: Job, numbers: Numbers) -> list[tuple[str, Arrays]] | None:

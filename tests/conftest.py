@@ -17,6 +17,7 @@ import trainers
 from tests.trainers.small import SMALL
 from tests.trainers.small import SORT
 from tests.trainers.small import write_config
+from tests.trainers.translating import NUMBERS
 from tests.trainers.words import WORDS
 
 # TensorFlow accepts this only before its first operation: nowhere else.
@@ -85,6 +86,12 @@ def words_run(made_once: Make) -> Path:
 
 
 @pytest.fixture(scope="session")
+def numbers_run(made_once: Make) -> Path:
+    """The run of a translator that has begun to learn number words."""
+    return train(made_once, "numbers", NUMBERS)
+
+
+@pytest.fixture(scope="session")
 def artefact(run_folder: Path, made_once: Make) -> Callable[[str], Path]:
     """Exports a preset of the small network and returns the folder."""
     return lambda preset: made_once(
@@ -97,4 +104,12 @@ def sorting_artefact(sorting_run: Path, made_once: Make) -> Callable[[str], Path
     """Exports a preset of the language model and returns the folder."""
     return lambda preset: made_once(
         f"sorting_{preset}", lambda folder: export.export(sorting_run, preset, folder)
+    )
+
+
+@pytest.fixture(scope="session")
+def numbers_artefact(numbers_run: Path, made_once: Make) -> Callable[[str], Path]:
+    """Exports a preset of the translator and returns the folder."""
+    return lambda preset: made_once(
+        f"numbers_{preset}", lambda folder: export.export(numbers_run, preset, folder)
     )

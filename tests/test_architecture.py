@@ -18,7 +18,7 @@ from trainers.experiment import Experiment
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 ROOMS = ("tfmodels", "trainers", "export", "tools")
 # Run by another Python, which has what they import.
-FOREIGN = {"torch_pipeline.py"}
+FOREIGN = {"torch_pipeline.py", "torch_pychain.py"}
 LIGHT = ("config.py", "catalog.py", "errors.py", "durations.py", "experiment.py")
 HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "scipy")
 
@@ -95,7 +95,7 @@ def test_every_config_folder_is_a_system_with_the_same_files():
     assert folders <= {system.name for system in SYSTEMS}
     for folder in folders:
         names = {file.stem for file in shipped_configs(folder)}
-        assert {"tiny", "base", "paper"} <= names
+        assert names >= {"tiny", "base", "paper"}
 
 
 def test_ten_systems():

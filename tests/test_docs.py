@@ -151,7 +151,8 @@ def check_yaml(text: str) -> None:
     if "model" in sections:
         Experiment.parse(sections)
         return
-    values = load_experiment("googlenet/tiny").plain()
+    shipped = "gnmt/tiny" if "parallel_text" in text else "googlenet/tiny"
+    values = load_experiment(shipped).plain()
     if "stages" in sections:
         values["run"].pop("steps")
     Experiment.parse({**values, **sections})

@@ -13,6 +13,7 @@ from tfmodels.amoebanet.config import AmoebaNetConfig
 from tfmodels.config import Config
 from tfmodels.config import similar
 from tfmodels.errors import ConfigError
+from tfmodels.gnmt.config import GNMTConfig
 from tfmodels.googlenet.config import GoogLeNetConfig
 from tfmodels.inception_v4.config import InceptionResNetV1Config
 from tfmodels.inception_v4.config import InceptionResNetV2Config
@@ -60,6 +61,7 @@ MODELS: Mapping[str, Entry] = {
     "acoustic_dnn": Entry(AcousticDNNConfig, "tfmodels.acoustic.model:acoustic_dnn"),
     "acoustic_lstm": Entry(AcousticLSTMConfig, "tfmodels.acoustic.model:acoustic_lstm"),
     "acoustic_tdnn": Entry(AcousticTDNNConfig, "tfmodels.acoustic.model:acoustic_tdnn"),
+    "gnmt": Entry(GNMTConfig, "tfmodels.gnmt.model:gnmt"),
 }
 
 

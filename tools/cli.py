@@ -12,6 +12,7 @@ import typer
 from tfmodels.errors import UserError
 from tools import config
 from tools import data
+from tools import raml
 from tools.benchmark.command import benchmark_command
 from tools.demo import demo_command
 from tools.describe import describe_command
@@ -56,6 +57,7 @@ app.command("describe")(_with_tensorflow(describe_command))
 app.command("plan")(_with_tensorflow(plan_command))
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
+app.add_typer(raml.app, name="raml")
 app.add_typer(launch, name="launch")
 app.command("benchmark")(benchmark_command)
 app.command("doctor")(doctor_command)

@@ -18,6 +18,7 @@ from tools.prepare.digits import Layout
 
 if TYPE_CHECKING:
     from trainers.data.images.check import SourceReport
+    from trainers.data.parallel.config import ParallelData
     from trainers.experiment import Experiment
 
 app = typer.Typer(no_args_is_help=True, help="Prepare and check data sets.")
@@ -43,17 +44,20 @@ def check(
     from trainers.configuration import load_experiment
     from trainers.data.config import ImageData
     from trainers.data.config import UtteranceData
+    from trainers.data.parallel.config import ParallelData
 
     experiment = load_experiment(config, overrides or ())
     if isinstance(experiment.data, ImageData):
         num_bad = _check_images(experiment)
     elif isinstance(experiment.data, UtteranceData):
         num_bad = _check_speech(experiment)
+    elif isinstance(experiment.data, ParallelData):
+        num_bad = _check_translations(experiment.data)
     else:
         raise ConfigError(
-            "only images and utterances are checked one by one; 'tfmodels train"
-            " --dry-run' opens any data. Expected data of such. Received data.kind:"
-            f" {experiment.data.kind}."
+            "only images, utterances and translations are checked one by one; 'tfmodels"
+            " train --dry-run' opens any data. Expected data of such. Received"
+            f" data.kind: {experiment.data.kind}."
         )
     if num_bad:
         raise typer.Exit(DataError.exit_code)
@@ -153,6 +157,37 @@ def _check_speech(experiment: "Experiment") -> int:
             bad[split] = [f"{each.name}: {each.reason}" for each in unusable]
     print_to_terminal(table)
     return sum(_print_bad(split, lines) for split, lines in bad.items())
+
+
+def _check_translations(data: "ParallelData") -> int:
+    """Reads every pair, prints a table, and returns how many lines are unusable."""
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from trainers.data.parallel.check import check_parallel
+
+    with Progress() as progress:
+        bars = {
+            split: progress.add_task(split, total=None)
+            for split in ("train", *data.held_out_splits())
+        }
+        reports = check_parallel(
+            data, lambda split, number: progress.advance(bars[split], number)
+        )
+    table = Table("split", "pairs", "side", "mean", "median", "95 %", "longest")
+    for split, report in reports.items():
+        for side in ("source", "target"):
+            mean, *rest = getattr(report, side)
+            counts = (f"{report.pairs:,}", side, f"{mean:.1f}", *map(str, rest))
+            table.add_row(split, *counts)
+    print_to_terminal(table)
+    for split, report in reports.items():
+        print_to_terminal(
+            f"{split}: {report.empty:,} pairs with an empty side, {report.long:,} of"
+            f" more than {data.max_length} pieces, {report.spelled:.2%} of pieces are"
+            " bytes of characters outside the alphabet"
+        )
+    return sum(_print_bad(split, each.problems) for split, each in reports.items())
 
 
 def _print_counts(reports: dict[str, "SourceReport"]) -> None:

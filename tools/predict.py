@@ -1,23 +1,46 @@
 """`tfmodels predict`: what a run or an exported artefact says about an input."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 from typing import Any
 
 import typer
 
+from tfmodels.errors import ConfigError
+from tools.config import Overrides
 from tools.console import print_to_terminal
 
 
 def predict_command(
     model: Annotated[Path, typer.Argument(help="A run's folder or an artefact's.")],
     inputs: Annotated[list[str], typer.Argument(help="Image files; lines of text.")],
+    nbest: Annotated[
+        int | None,
+        typer.Option(help="Answers for each input, with scores and alignments.", min=1),
+    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Predict on files or text with a trained run or an exported artefact."""
-    predict = _artefact(model) if (model / "manifest.json").exists() else _run(model)
+    is_artefact = (model / "manifest.json").exists()
+    if is_artefact and overrides:
+        raise ConfigError(
+            f"--set: {model} is an artefact, whose configuration is fixed. Expected a"
+            f" run's folder. Received --set {overrides[0]}."
+        )
+    predict = _artefact(model) if is_artefact else _run(model, overrides or ())
     for source in inputs:
-        print_to_terminal(f"{source}: {predict(source)}")
+        answer = predict(source)
+        if nbest is None:
+            print_to_terminal(f"{source}: {answer}")
+        elif hasattr(answer, "table"):
+            print_to_terminal(f"{source}:\n{answer.table(nbest)}")
+        else:
+            raise ConfigError(
+                "--nbest: this model gives one answer. Expected a model that searches,"
+                f" such as a translator, or no --nbest. Received {nbest} for {model}."
+            )
 
 
 def _artefact(folder: Path) -> Callable[[str], Any]:
@@ -26,8 +49,8 @@ def _artefact(folder: Path) -> Callable[[str], Any]:
     return export.load(folder).predict
 
 
-def _run(folder: Path) -> Callable[[str], Any]:
+def _run(folder: Path, overrides: Sequence[str]) -> Callable[[str], Any]:
     from trainers.runs import load_run
 
-    run = load_run(folder)
+    run = load_run(folder, overrides)
     return lambda source: run.task.predict(run.model, source)

@@ -76,7 +76,7 @@ SYSTEMS = (
         "raml",
         "Reward-augmented maximum likelihood",
         "test/bleu",
-        ("trainers/objectives/reward_augmented/",),
+        ("trainers/objectives/reward_augmented/", "tfmodels/reward_augmentation/"),
     ),
     System(
         "mwer",

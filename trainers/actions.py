@@ -1,5 +1,6 @@
 """What the loop does between steps: log, evaluate, save, draw, profile."""
 
+import logging
 import math
 from abc import ABC
 from abc import abstractmethod
@@ -11,6 +12,8 @@ import tensorflow as tf
 from trainers.experiment import ProfileConfig
 from trainers.guards import check_alive
 from trainers.interfaces import Batch
+from trainers.interfaces import ChangesInTraining
+from trainers.interfaces import Objective
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard
 from trainers.interfaces import Stage
@@ -23,6 +26,8 @@ from trainers.summaries.progress import Progress
 from trainers.summaries.writer import Writer
 from trainers.totals import add_totals
 from trainers.totals import means
+
+_LOG = logging.getLogger(__name__)
 
 
 class Periodic(ABC):
@@ -92,6 +97,47 @@ class Log(Periodic):
         self._restart()
 
 
+class Warn:
+    """Passes on what an objective has to say about the figures of training.
+
+    A chunk after one with as many warnings says nothing: they would be the same ones.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        """Nothing has been said yet."""
+        self._objective = objective
+        self._count = 0
+
+    def next_step(self, step: int) -> int | None:
+        """None: the ends of chunks will do."""
+        return None
+
+    def __call__(self, step: int, summary: Summary) -> None:
+        """Asks the objective."""
+        warnings = self._objective.warnings(summary.totals)
+        if len(warnings) > self._count:
+            for warning in warnings:
+                _LOG.warning("step %d: %s", step, warning)
+        self._count = len(warnings)
+
+
+class Anneal:
+    """Tells a model after each chunk at which step of the run it is."""
+
+    def __init__(self, model: ChangesInTraining, step: int) -> None:
+        """Tells it the first one."""
+        self._model = model
+        model.at_step(step)
+
+    def next_step(self, step: int) -> int | None:
+        """None: the ends of chunks will do."""
+        return None
+
+    def __call__(self, step: int, summary: Summary) -> None:
+        """Tells it."""
+        self._model.at_step(step)
+
+
 class Call(Periodic):
     """Calls a function with the step: to evaluate, to save."""
 
@@ -129,7 +175,9 @@ class DrawSamples(Periodic):
     def act(self, step: int) -> None:
         """Draws."""
         batch = _next_batch(self._stage, step)
-        for name, figure in self._stage.task.samples(batch).items():
+        stage = self._stage
+        drawn = {**stage.task.samples(batch), **stage.objective.figures(batch)}
+        for name, figure in drawn.items():
             self._writer.figure(step, f"train/{name}", figure)
         draw_last_step(step, self._writer, self._trainable)
 
@@ -172,7 +220,7 @@ class Diagnose(Periodic):
 
 def _next_batch(stage: Stage, step: int) -> Batch:
     """The global batch of the step after `step`, read anew."""
-    batch: Batch = next(iter(stage.task.dataset("train", Shard(), step - stage.start)))
+    batch: Batch = next(iter(stage.batches(Shard(), step - stage.start)))
     return batch
 
 

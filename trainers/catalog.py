@@ -13,9 +13,14 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
             "trainers.tasks.image_classification:ImageClassification"
         ),
         "language_modeling": "trainers.tasks.language_modeling:LanguageModeling",
+        "translation": "trainers.tasks.translation:Translation",
     },
     "objective": {
         "cross_entropy": "trainers.objectives.cross_entropy:CrossEntropy",
+        "expected_reward": "trainers.objectives.expected_reward:ExpectedReward",
+        "reward_augmented": (
+            "trainers.objectives.reward_augmented.objective:RewardAugmented"
+        ),
         "sequence_discriminative": (
             "trainers.objectives.sequence_discriminative.objective"
             ":SequenceDiscriminative"

@@ -1,91 +1,29 @@
 """The typed tree that a YAML file fills: one experiment, with all that makes it up."""
 
-from typing import TYPE_CHECKING
-from typing import Annotated
 from typing import Literal
 from typing import NamedTuple
 from typing import Self
 
 import pydantic
 
-from tfmodels.acoustic.config import AcousticConfig
 from tfmodels.catalog import MODELS
-from tfmodels.classification.config import ImageClassifierConfig
 from tfmodels.config import Config
-from tfmodels.config import tagged_union
-from tfmodels.transformer.config import TransformerConfig
-from trainers.data.config import DigitsData
-from trainers.data.config import ImageData
-from trainers.data.config import ImageFolderData
-from trainers.data.config import ManifestData
-from trainers.data.config import RecordedUtterancesData
-from trainers.data.config import RecordsData
-from trainers.data.config import SortingData
-from trainers.data.config import SpokenDigitsData
-from trainers.data.config import TextData
-from trainers.data.config import TokenData
-from trainers.data.config import UtteranceData
-from trainers.data.config import WordLoopData
 from trainers.durations import Duration
 from trainers.durations import Interval
-from trainers.objectives.config import CrossEntropyConfig
-from trainers.objectives.sequence_discriminative.config import (
-    SequenceDiscriminativeConfig,
-)
+from trainers.exports import ExportConfig
+from trainers.kinds import DATA_OF_TASK
+from trainers.kinds import MODEL_OF_TASK
+from trainers.kinds import TASK_OF_OBJECTIVE
+from trainers.kinds import AnyData
+from trainers.kinds import AnyModel
+from trainers.kinds import AnyObjective
+from trainers.kinds import AnyTask
 from trainers.optimizers.config import AnyAverage
 from trainers.optimizers.config import AnyOptimizer
 from trainers.optimizers.config import NoAverage
 from trainers.patterns import Pattern
 from trainers.strategies.config import AnyStrategy
 from trainers.strategies.config import DataParallelConfig
-from trainers.tasks.config import AcousticModelingConfig
-from trainers.tasks.config import ImageClassificationConfig
-from trainers.tasks.config import LanguageModelingConfig
-
-if TYPE_CHECKING:
-    AnyModel = Config
-    AnyTask = (
-        AcousticModelingConfig | ImageClassificationConfig | LanguageModelingConfig
-    )
-    AnyObjective = CrossEntropyConfig | SequenceDiscriminativeConfig
-else:
-    AnyModel = tagged_union(entry.config for entry in MODELS.values())
-    AnyTask = tagged_union(
-        [AcousticModelingConfig, ImageClassificationConfig, LanguageModelingConfig]
-    )
-    AnyObjective = tagged_union([CrossEntropyConfig, SequenceDiscriminativeConfig])
-
-AnyData = Annotated[
-    DigitsData
-    | ImageFolderData
-    | ManifestData
-    | RecordedUtterancesData
-    | RecordsData
-    | SortingData
-    | SpokenDigitsData
-    | TextData
-    | WordLoopData,
-    pydantic.Field(discriminator="kind"),
-]
-
-DATA_OF_TASK: dict[type[Config], type[Config]] = {
-    AcousticModelingConfig: UtteranceData,
-    ImageClassificationConfig: ImageData,
-    LanguageModelingConfig: TokenData,
-}
-"""What each task can learn from."""
-
-MODEL_OF_TASK: dict[type[Config], type[Config]] = {
-    AcousticModelingConfig: AcousticConfig,
-    ImageClassificationConfig: ImageClassifierConfig,
-    LanguageModelingConfig: TransformerConfig,
-}
-"""What each task can teach."""
-
-TASK_OF_OBJECTIVE: dict[type[Config], type[Config]] = {
-    SequenceDiscriminativeConfig: AcousticModelingConfig,
-}
-"""Objectives that need one kind of task; others suit all."""
 
 
 class ProfileConfig(Config):
@@ -149,20 +87,6 @@ class RunConfig(Config):
         # From a loss scale of 2 ** 15 to 1 are 15 halvings.
         search = 15 if self.precision == "mixed_float16" else 0
         return max(self.max_skipped_updates, search)
-
-
-class ExportConfig(Config):
-    """How an exported model is calibrated, and how close to Keras it must stay."""
-
-    calibration_examples: int = pydantic.Field(default=200, ge=1)
-    """Training examples from which ranges of quantized tensors are taken."""
-    min_agreement: float = pydantic.Field(default=0.99, ge=0, le=1)
-    """Least share of test examples to which quantized and Keras model answer alike."""
-    max_accuracy_drop: float = pydantic.Field(default=0.01, ge=0, le=1)
-    """Most accuracy (a fraction) that a quantized model may lose on the test split."""
-    stages: int | None = pydantic.Field(default=None, ge=1)
-    """Files of an export in a chain; when absent as many as the stages of a pipeline,
-    or two for another strategy."""
 
 
 class StageConfig(Config):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 from typing import Protocol
+from typing import runtime_checkable
 
 from trainers.optimizers.config import AnyOptimizer
 
@@ -30,6 +31,9 @@ Totals = dict[str, Ratio]
 """Ratios by name; all figures of training and evaluation have this form."""
 
 
+_CHANGED_AT_ONCE = 2
+
+
 class Loss(NamedTuple):
     """Loss of one replica's batch, not yet divided.
 
@@ -43,6 +47,19 @@ class Loss(NamedTuple):
     """float32 [], sum of the weights."""
     terms: Totals
     """Named parts for the logs, as ratios of float32 []."""
+
+
+@runtime_checkable
+class ChangesInTraining(Protocol):
+    """A model parts of which follow a schedule of their own."""
+
+    def at_step(self, step: int) -> None:
+        """Says how many steps of the run have been made.
+
+        It is called before each chunk of steps. The model holds the number in a
+        variable of whole numbers whose path ends with ``training_step``: replicas that
+        do not wait for one another count their own batches in its place.
+        """
 
 
 @dataclass(frozen=True)
@@ -118,6 +135,16 @@ class Task(Protocol):
 class Objective(Protocol):
     """What the model is taught; made of its configuration and the stage's task."""
 
+    def change_batch(self, batch: Batch) -> Batch:
+        """A training batch as the objective wants it, in graph code of the input.
+
+        An objective that teaches other targets than the right ones overrides this. What
+        is random in it must follow from the batch, such as its ``seed``, so that it is
+        the same for any number of replicas and after a resume. Rows may become more, by
+        a constant factor; those of an example stay together.
+        """
+        return batch
+
     def loss(self, outputs: Outputs, batch: Batch) -> Loss:
         """The loss of one replica's batch, a pure function of the model's outputs."""
 
@@ -131,6 +158,14 @@ class Objective(Protocol):
         """
         outputs = task.outputs(model, batch, training)
         return self.loss(outputs, batch), outputs
+
+    def figures(self, batch: Batch) -> dict[str, Any]:
+        """Pictures of a changed training batch by name: matplotlib figures."""
+        return {}
+
+    def warnings(self, totals: Totals) -> list[str]:
+        """What a user should know of figures of training, which `totals` are."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -152,6 +187,17 @@ class Stage:
     def end(self) -> int:
         """Step of the run at which the stage is over."""
         return self.start + self.steps
+
+    def batches(self, shard: Shard = Shard(), start: int = 0) -> "tf.data.Dataset":
+        """Training batches of one replica each, from step `start` of the stage on.
+
+        Those of `Task.dataset`, as the objective changes them.
+        """
+        batches = self.task.dataset("train", shard, start)
+        if type(self.objective).change_batch is Objective.change_batch:
+            return batches
+        changed = batches.map(self.objective.change_batch, _CHANGED_AT_ONCE)
+        return changed.prefetch(_CHANGED_AT_ONCE)
 
 
 class Summary(NamedTuple):

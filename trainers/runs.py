@@ -118,14 +118,19 @@ class Run:
     metrics: dict[str, float]
 
 
-def load_run(workdir: str | os.PathLike[str]) -> Run:
+def load_run(workdir: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Run:
     """Opens the newest intact checkpoint of a run, on one device.
 
+    Args:
+      workdir: folder of the run.
+      overrides: changes, such as ``task.search.beam_width=12``.
+
     Raises:
+      ConfigError: there is no such key.
       DataError: there is no run, no intact checkpoint, or it is of another model.
     """
     folder = RunFolder(Path(workdir))
-    experiment = folder.experiment()
+    experiment = folder.experiment(overrides)
     checkpoint = newest(folder)
     stage = experiment.training_stages()[-1]
     task = open_task(experiment, stage.data)

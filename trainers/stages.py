@@ -9,12 +9,12 @@ import tensorflow as tf
 
 from trainers.catalog import implementation
 from trainers.durations import to_steps
-from trainers.experiment import AnyData
 from trainers.experiment import Experiment
 from trainers.files import describe
 from trainers.interfaces import Stage
 from trainers.interfaces import Strategy
 from trainers.interfaces import Task
+from trainers.kinds import AnyData
 from trainers.workers import process_lost
 
 

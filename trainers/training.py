@@ -22,6 +22,7 @@ from trainers.evaluation import held_out
 from trainers.experiment import Experiment
 from trainers.files import writing
 from trainers.guards import make_guards
+from trainers.interfaces import ChangesInTraining
 from trainers.interfaces import Placed
 from trainers.interfaces import Stage
 from trainers.interfaces import Strategy
@@ -239,6 +240,9 @@ class _Training:
             actions.ShowProgress(run.steps_per_loop, self._progress, batch_size),
             actions.Log(run.log_every, self._writers, batch_size),
         ]
+        model = self._placed.model
+        if isinstance(model, ChangesInTraining):
+            made.append(actions.Anneal(model, self._step))
         if run.diagnostics_every is not None:
             made.append(
                 actions.Diagnose(
@@ -264,7 +268,7 @@ class _Training:
     def _chief_actions(self, stage: Stage, epoch: int) -> list[Action]:
         """Actions that only look: other processes do not take part in them."""
         run = self._run
-        made: list[Action] = []
+        made: list[Action] = [actions.Warn(stage.objective)]
         if run.images_every is not None:
             interval = to_steps(run.images_every, epoch)
             made.append(

@@ -13,6 +13,7 @@ SIGNATURES: dict[str, str] = {
     ),
     "language_modeling": "export.signatures.language_modeling:"
     "LanguageModelingSignatures",
+    "translation": "export.signatures.translation:TranslationSignatures",
 }
 """The explicit table: kind of task -> ``module:class``."""
 

@@ -30,6 +30,7 @@ class LanguageModelingSignatures:
 
     accuracy = "token_accuracy"
     file_names: tuple[str, ...] = ()
+    floating: tuple[str, ...] = ()
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration; there are no files."""

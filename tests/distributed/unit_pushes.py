@@ -49,7 +49,7 @@ def main(num_steps: int) -> None:
     rate = {"kind": "constant", "initial": RATE}
     optimizer = Adagrad.parse({"learning_rate": rate, "initial_accumulator": START})
     stage = replace(stage, objective=Sum(), steps=num_steps, optimizer=optimizer)
-    made = opened(stage, {"runtime": "coordinator"})
+    made = opened(stage, {"runtime": "coordinator", "pushes_per_fetch": 3})
     with closing(made.strategy):
         made.trainable.run(num_steps)
         slots = [v for name, v in made.state.items() if "accumulator" in name]

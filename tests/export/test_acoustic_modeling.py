@@ -15,9 +15,9 @@ from export.decoding import Recogniser
 from export.flatbuffer import count_operators
 from export.folding import fold
 from export.integer_forms import INTEGER_FORMS
+from export.lite_runtime import LiteProgram
 from export.loading import Artefact
 from export.runtime import KerasProgram
-from export.runtime import LiteProgram
 from export.signatures.acoustic_modeling import AcousticModelingSignatures
 from export.tflite import convert
 from export.verification import verify_artefact

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tfmodels
 from export.folding import fold
 from export.interfaces import Endpoint
-from export.runtime import LiteProgram
+from export.lite_runtime import LiteProgram
 from export.tflite import convert
 from tests.export.small import MODEL
 from tfmodels.layers.residual import ScaledAdd

@@ -14,8 +14,8 @@ import export
 from export.flatbuffer import count_operators
 from export.folding import fold
 from export.integer_forms import INTEGER_FORMS
+from export.lite_runtime import LiteProgram
 from export.runtime import KerasProgram
-from export.runtime import LiteProgram
 from export.runtime import SavedModelProgram
 from export.saved_model import write_saved_model
 from export.signatures.language_modeling import LanguageModelingSignatures

@@ -11,7 +11,7 @@ import tensorflow as tf
 import export
 from export.interfaces import Endpoint
 from export.interfaces import Job
-from export.runtime import StagedLiteProgram
+from export.lite_runtime import StagedLiteProgram
 from export.signatures import signatures_class
 from export.stages import cut
 from export.stages import write_stages
@@ -221,7 +221,7 @@ def test_weights_that_no_file_can_hold_are_refused(tmp_path, monkeypatch):
 
 
 def test_a_folder_without_stages_is_a_data_error(tmp_path):
-    with pytest.raises(DataError, match="holds no stages"):
+    with pytest.raises(DataError, match="holds no program"):
         StagedLiteProgram(tmp_path)
     (tmp_path / "stage_0000.tflite").write_bytes(b"damaged")
     with pytest.raises(DataError, match=r"stage_0000\.tflite"):

@@ -15,9 +15,9 @@ from export.flatbuffer import check_builtin
 from export.flatbuffer import check_integer
 from export.flatbuffer import count_operators
 from export.interfaces import Endpoint
-from export.runtime import LiteProgram
-from export.runtime import dequantize
-from export.runtime import quantize
+from export.lite_runtime import LiteProgram
+from export.quantization import dequantize
+from export.quantization import quantize
 from export.tflite import convert
 from tests.export.small import MODEL
 from tests.export.small import build

@@ -29,6 +29,7 @@ def test_names_of_models():
         "acoustic_dnn",
         "acoustic_lstm",
         "acoustic_tdnn",
+        "gnmt",
     )
 
 

@@ -145,3 +145,32 @@ def test_brackets_in_names_are_printed(
     code, out, _ = tfmodels("predict", run_folder, picture)
     assert code == 0
     assert out.startswith(f"{picture}: ")
+
+
+def test_predict_lists_the_best_answers(
+    tfmodels: Command, numbers_run: Path, run_folder: Path
+) -> None:
+    code, out, _ = tfmodels("predict", numbers_run, "seven", "--nbest", "2")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == "seven:"
+    assert len(lines) == 5
+    scores = [float(line.split()[0]) for line in lines[1::2]]
+    assert scores == sorted(scores, reverse=True)
+    assert "<" in lines[2]
+    change = ("--set", "task.search={beam_width: 1}")
+    code, out, _ = tfmodels("predict", numbers_run, "seven", "--nbest", "2", *change)
+    assert (code, len(out.splitlines())) == (0, 3)
+    picture = numbers_run / "pictures" / "curves.png"
+    code, _, err = tfmodels("predict", run_folder, picture, "--nbest", "2")
+    assert code == 2
+    assert "gives one answer" in err
+
+
+def test_the_configuration_of_an_artefact_is_fixed(
+    tfmodels: Command, artefact: Exported
+) -> None:
+    folder, change = artefact("tflite_float32"), ("--set", "run.seed=1")
+    code, _, err = tfmodels("predict", folder, "x.png", *change)
+    assert code == 2
+    assert "is an artefact, whose configuration is fixed" in err

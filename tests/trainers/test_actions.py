@@ -1,5 +1,6 @@
 """What each action writes, and at which steps."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from tests.trainers.toy import toy_stage
 from tfmodels.errors import Diverged
 from trainers import actions
 from trainers.experiment import ProfileConfig
+from trainers.interfaces import Objective
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard
 from trainers.interfaces import Stage
 from trainers.interfaces import Summary
+from trainers.interfaces import Totals
 from trainers.loop import Action
 from trainers.optimizers.averages import build_average
 from trainers.optimizers.config import NoAverage
@@ -195,3 +198,19 @@ def test_a_profile_ends_with_its_stage(tmp_path: Path) -> None:
     late = actions.Profile(window, tmp_path / "third", end=90)
     assert run(late, stop=90, start=50) == [90]
     assert not (tmp_path / "third").exists()
+
+
+def test_warnings_of_an_objective_once_until_they_cease(caplog) -> None:
+    class Careful(Objective):
+        def warnings(self, totals: Totals) -> list[str]:
+            return ["too low"] if totals["share"][0] < 1 else []
+
+    action = actions.Warn(Careful())
+    summary = Summary(5, {}, 0, 0.1, 1.0, 1.0, {})
+    for step, share in enumerate([2, 0.5, 0.4, 2, 0.3]):
+        with caplog.at_level(logging.WARNING):
+            action(step, summary._replace(totals={"share": (share, 1.0)}))
+    assert [record.getMessage() for record in caplog.records] == [
+        "step 1: too low",
+        "step 4: too low",
+    ]

@@ -11,7 +11,7 @@ import pytest
 
 from tfmodels.config import Config
 from tfmodels.errors import ConfigError
-from trainers import experiment as experiment_module
+from trainers import kinds
 from trainers.configuration import ABSENT
 from trainers.configuration import Change
 from trainers.configuration import difference
@@ -159,7 +159,7 @@ def test_micro_batches_are_checked_in_stages_too(write: Write):
 
 
 def test_data_must_suit_the_task(write: Write, monkeypatch: pytest.MonkeyPatch):
-    table = experiment_module.DATA_OF_TASK
+    table = kinds.DATA_OF_TASK
     monkeypatch.setitem(table, ImageClassificationConfig, MomentumSGD)
     with pytest.raises(ConfigError, match=r"do not suit the task image_classification"):
         load_experiment(write(MINIMAL))

@@ -8,7 +8,6 @@ from tfmodels.lattices.graph import LOG_ZERO
 from tfmodels.lattices.graph import Arcs
 from tfmodels.lattices.trellis import Labelled
 from tfmodels.lattices.trellis import Trellis
-from tfmodels.lattices.trellis import exponential_sum
 from tfmodels.lattices.trellis import is_possible
 from tfmodels.lattices.trellis import log_sum
 
@@ -120,23 +119,25 @@ def last_beta(trellis: Trellis, rest: tf.Tensor) -> tf.Tensor:
 
 
 def _occupancies(trellis: Trellis, sums: Forward) -> tf.Tensor:
-    """Occupancies [B, T, P] of outputs, from the forward weights."""
+    """Occupancies [B, T, P] of outputs, from the forward weights.
+
+    No path is more probable than 1, so that probabilities of arcs need no maximum to be
+    relative to. Their sums are those of states, whose backward weights follow.
+    """
     alphas, peaks, rest = sums
 
     def step(
         frame: tf.Tensor, beta: tf.Tensor, gammas: tf.TensorArray
     ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
-        source, num_states = trellis.source(frame), trellis.num_states
-        beta_less_peak = beta - trellis.spread(peaks[frame])
-        arcs = tf.gather(beta_less_peak, trellis.target(frame))
-        arcs += trellis.arc_scores(frame)
-        top, total, shares = exponential_sum(arcs, source, num_states)
-        # The exponential of each arc is known already, relative to its state's best.
-        posterior = tf.gather(tf.exp(alphas[frame] + top), source) * shares
+        alpha, source = alphas[frame], trellis.source(frame)
+        later = tf.gather(beta - trellis.spread(peaks[frame]), trellis.target(frame))
+        arcs = tf.gather(alpha, source) + trellis.arc_scores(frame) + later
+        posterior = tf.exp(arcs)
         gamma = tf.math.unsorted_segment_sum(
             posterior, trellis.pdf(frame), trellis.num_outputs
         )
-        new = top + tf.math.log(total)
+        states = tf.math.unsorted_segment_sum(posterior, source, trellis.num_states)
+        new = tf.where(states > 0, tf.math.log(states) - alpha, LOG_ZERO)
         beta = trellis.where_active(frame, new, beta)
         return frame - 1, beta, gammas.write(frame, gamma)
 

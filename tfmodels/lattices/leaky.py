@@ -62,7 +62,10 @@ class _Forward:
         self, scores: tf.Tensor, lengths: tf.Tensor, arcs: Arcs, leak: float
     ) -> None:
         scores = tf.clip_by_value(scores, -_LARGEST_SCORE, _LARGEST_SCORE)
-        self.trellis = Trellis(scores, lengths, arcs)
+        # Exponentials of outputs, of which there are fewer than arcs.
+        weight = tf.exp(tf.cast(arcs.weight, scores.dtype))
+        arcs = arcs._replace(weight=weight)
+        self.trellis = Trellis(tf.exp(scores), lengths, arcs)
         self.leak = leak
         self.initial = tf.exp(self.trellis.initial)
         start = (self._leaked(self.initial), self._total(self.initial))
@@ -98,7 +101,7 @@ class _Forward:
         trellis, (alpha, total) = self.trellis, state
         scaled = alpha / trellis.spread(total)
         arcs = tf.gather(scaled, trellis.source(frame))
-        arcs *= tf.exp(trellis.arc_scores(frame))
+        arcs *= trellis.arc_products(frame)
         new = tf.math.unsorted_segment_sum(
             arcs, trellis.target(frame), trellis.num_states
         )
@@ -111,7 +114,7 @@ class _Forward:
         trellis, source = self.trellis, self.trellis.source(frame)
         scaled = beta / trellis.spread(self.totals[frame])
         arcs = tf.gather(scaled, trellis.target(frame))
-        arcs *= tf.exp(trellis.arc_scores(frame))
+        arcs *= trellis.arc_products(frame)
         gamma = tf.math.unsorted_segment_sum(
             tf.gather(self.alphas[frame], source) * arcs,
             trellis.pdf(frame),

@@ -90,6 +90,15 @@ class Trellis:
             total = tf.where(self._mask[frame], total, LOG_ZERO)
         return total
 
+    def arc_products(self, frame: tf.Tensor) -> tf.Tensor:
+        """Weight times score of the arcs in a frame, where these are no logarithms.
+
+        Returns:
+          floating-point [N, L].
+        """
+        scores = tf.gather(self._scores[frame], self.pdf(frame))
+        return self._at(self._weight, frame) * scores
+
     def labelled(self, labelled: Labelled) -> Callable[[tf.Tensor], tf.Tensor]:
         """A function from a frame to the values of its arcs, floating-point [N, L]."""
         values = self._lay_frames(labelled.values)

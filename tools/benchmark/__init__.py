@@ -11,6 +11,9 @@ BENCHMARKS = {
     "pipeline_peer": "tools.benchmark.pipeline_peer:pipeline_peer",
     "pipeline_equality": "tools.benchmark.pipeline_equality:pipeline_equality",
     "forward_backward": "tools.benchmark.forward_backward:forward_backward",
+    "forward_backward_peer": (
+        "tools.benchmark.forward_backward_peer:forward_backward_peer"
+    ),
     "parameter_server": "tools.benchmark.parameter_server:parameter_server",
     "start_up": "tools.benchmark.start_up:start_up",
 }

@@ -29,7 +29,7 @@ def tflite_latency(rounds: int = 7, num_threads: int = 2) -> dict[str, Any]:
 
     import tfmodels
     from export.interfaces import Endpoint
-    from export.runtime import LiteProgram
+    from export.lite_runtime import LiteProgram
     from export.tflite import convert
 
     model = tfmodels.build("googlenet", variant="bn").deploy()

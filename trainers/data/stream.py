@@ -69,7 +69,7 @@ class Stream:
     def _records(self, shard: Shard, start: int, endless: bool) -> tf.data.Dataset:
         size = self._num_owned(shard) if shard.own else self.num_examples
         share = Shard() if shard.own else shard
-        batches = _batches_per_step(self.batch_size, share)
+        batches = batches_per_step(self.batch_size, share)
         rows_per_batch = self.batch_size // share.replicas
         steps = steps_per_epoch(size, self.batch_size, self.last_batch)
 
@@ -164,7 +164,12 @@ def _epoch_keys(seed: int, epoch: tf.Tensor) -> list[tf.Tensor]:
     return tf.unstack(keys)
 
 
-def _batches_per_step(batch_size: int, shard: Shard) -> int:
+def batches_per_step(batch_size: int, shard: Shard) -> int:
+    """Batches that an input pipeline delivers for one step, one for each replica.
+
+    Raises:
+      ConfigError: the global batch cannot be shared equally.
+    """
     if batch_size % shard.replicas or shard.replicas % shard.count:
         raise ConfigError(
             "the global batch cannot be shared equally. Expected data.batch_size to be"

@@ -25,14 +25,19 @@ def smoothed_cross_entropy(
 
     Args:
       logits: floating-point [..., K], computed with in float32.
-      labels: int32 [...], class numbers from 0 to K - 1.
+      labels: int32 [...], class numbers from 0 to K - 1; or floating-point [..., K],
+        a distribution over classes in place of one of them.
       smoothing: share of the target spread evenly over all classes.
 
     Returns:
       float32 [...], in nats.
     """
     logits = tf.cast(logits, tf.float32)
-    hard = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    if labels.dtype.is_floating:
+        labels = tf.cast(labels, tf.float32)
+        hard = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+    else:
+        hard = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     if not smoothing:
         return hard
     uniform = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
@@ -56,7 +61,9 @@ class CrossEntropy(Objective):
         Args:
           outputs: ``logits`` and each auxiliary head, floating-point [B, K] or
             [B, T, K].
-          batch: ``label`` int32 [B] or [B, T]; ``weight`` float32 of the same shape.
+          batch: ``label`` int32 [B] or [B, T]; ``weight`` float32 of the same shape;
+            ``label_probs`` float32 [B, K] or [B, T, K], distributions to learn in place
+            of the labels, if an objective has made any.
 
         Returns:
           The sums; terms are ``cross_entropy`` and, for a head called ``x_logits``,
@@ -89,5 +96,6 @@ class CrossEntropy(Objective):
                 f" objective.auxiliary_weights={self.config.auxiliary_weights}."
             )
         smoothing = self.config.label_smoothing
-        losses = smoothed_cross_entropy(outputs[name], batch["label"], smoothing)
+        labels = batch.get("label_probs", batch["label"])
+        losses = smoothed_cross_entropy(outputs[name], labels, smoothing)
         return tf.reduce_sum(batch["weight"] * losses)

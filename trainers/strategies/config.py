@@ -126,6 +126,9 @@ class ParameterServerConfig(Config):
     local_steps: int = pydantic.Field(default=1, ge=1)
     """Batches of a replica between fetching and pushing, after each of which it changes
     its own parameters; it pushes their difference over the learning rate."""
+    pushes_per_fetch: int = pydantic.Field(default=1, ge=1)
+    """Pushes of a replica before it fetches again: between them it goes on with what
+    its own gradients have made of the parameters."""
     frame_pool: int | None = pydantic.Field(default=None, ge=1)
     """Frames of a mini-batch, drawn in random order from the utterances of all
     `local_steps` batches: what the objective asks of each frame is computed before,
@@ -159,6 +162,19 @@ class ParameterServerConfig(Config):
                     f" with runtime: simulated. Received {key}: {value} with runtime:"
                     f" {self.runtime}."
                 )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _fetches_before_every_push(self) -> Self:
+        if self.pushes_per_fetch > 1 and (
+            self.max_staleness is not None or self.synchronous
+        ):
+            raise ValueError(
+                "pushes_per_fetch: max_staleness and synchronous are for replicas that"
+                " fetch before every push. Expected pushes_per_fetch: 1 beside them."
+                f" Received pushes_per_fetch: {self.pushes_per_fetch}, max_staleness:"
+                f" {self.max_staleness} and synchronous: {self.synchronous}."
+            )
         return self
 
 

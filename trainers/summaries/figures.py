@@ -69,6 +69,16 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     return figure
 
 
+def counts(heights: np.ndarray, name: str) -> Figure:
+    """How often each whole number from 0 was counted, int [n]."""
+    figure = Figure(figsize=(5, 3), layout="constrained")
+    axes = figure.add_subplot()
+    axes.bar(np.arange(len(heights)), heights)
+    axes.set_xlabel(name)
+    axes.set_ylabel("count")
+    return figure
+
+
 def labelled_images(
     images: np.ndarray, labels: Sequence[str], predictions: Sequence[str]
 ) -> Figure:
@@ -126,6 +136,26 @@ def labelled_sequences(
             size="small",
             parse_math=False,
         )
+    return figure
+
+
+def alignments(
+    sentences: Sequence[tuple[Sequence[str], Sequence[str], np.ndarray]],
+) -> Figure:
+    """How much each token of an answer attended to each token of its source.
+
+    Args:
+      sentences: tokens of the source, S; of the answer, T; and float weights of at
+        least [T, S], each row from 0 to 1.
+    """
+    figure, grid = _grid(len(sentences), width=5.0, height=4.5)
+    for axes, (source, answer, weights) in zip(grid, sentences, strict=True):
+        shown = weights[: len(answer), : len(source)]
+        axes.imshow(shown, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for axis, tokens in ((axes.xaxis, source), (axes.yaxis, answer)):
+            labels = [ascii(token)[1:-1] for token in tokens]
+            axis.set_ticks(range(len(tokens)), labels, size="x-small", parse_math=False)
+        axes.tick_params(axis="x", rotation=90)
     return figure
 
 

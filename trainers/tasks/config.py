@@ -5,6 +5,7 @@ from typing import Literal
 import pydantic
 
 from tfmodels.config import Config
+from tfmodels.decoding.config import BeamSearchConfig
 
 
 class ImageClassificationConfig(Config):
@@ -17,6 +18,16 @@ class LanguageModelingConfig(Config):
     """The next token at every position of a sequence."""
 
     kind: Literal["language_modeling"] = "language_modeling"
+
+
+class TranslationConfig(Config):
+    """Sentences in, sentences of another language out."""
+
+    kind: Literal["translation"] = "translation"
+    search: BeamSearchConfig = BeamSearchConfig()
+    """How evaluations and predictions look for translations."""
+    target_language: str | None = None
+    """Language of predictions, for a model that was taught several."""
 
 
 class AcousticModelingConfig(Config):

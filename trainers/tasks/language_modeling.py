@@ -54,6 +54,8 @@ class LanguageModeling:
         sizes = {"vocabulary_size": source.vocabulary_size, "max_length": source.length}
         check_model(model, data, sizes)
         self.splits: tuple[str, ...] = ("train", *data.held_out_splits())
+        self.ordinary_tokens = source.ordinary_tokens
+        self.show = source.show
         self.batch_size: int = data.batch_size
         self.steps_per_epoch: int = steps_per_epoch(
             source.size, data.batch_size, data.last_batch

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tfmodels
 from export.flatbuffer import count_operators
 from export.interfaces import Endpoint
-from export.runtime import LiteProgram
+from export.lite_runtime import LiteProgram
 from export.tflite import convert
 from tfmodels.classification.model import ImageClassifier
 from tfmodels.errors import ConfigError

@@ -24,8 +24,8 @@ def token_dataset(
     """Batches of one replica each, deterministic and all of one static shape.
 
     What `TokenSource.read` makes of the records of a `Stream`, with weight 0 in rows
-    that only fill a batch up. Training visits the sequences in a new random order each
-    epoch.
+    that only fill a batch up, and the records' ``seed`` and ``epoch``. Training
+    visits the sequences in a new random order each epoch.
 
     Args:
       source: what `open_tokens` returned.
@@ -51,7 +51,8 @@ def token_dataset(
     def read(record: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         batch = source.read(record["index"], record["seed"])
         valid = tf.cast(record["valid"], tf.float32)
-        return {**batch, "weight": batch["weight"] * valid[:, None]}
+        batch["weight"] *= valid[:, None]
+        return {**batch, "seed": record["seed"], "epoch": record["epoch"]}
 
     return records.map(read, tf.data.AUTOTUNE, deterministic=True).prefetch(
         tf.data.AUTOTUNE

@@ -20,6 +20,7 @@ class SortingSource:
         self._length = config.length
         self.size = config.train_examples if split == "train" else config.test_examples
         self.vocabulary_size = config.symbols + 2
+        self.ordinary_tokens = range(config.symbols)
         # Twice the symbols, the start and the separator, less the last, a mere label.
         self.length = 2 * config.length + 1
 

@@ -36,6 +36,8 @@ class TokenSource(Notation, Protocol):
 
     vocabulary_size: int
     """Tokens that there are, numbered from 0."""
+    ordinary_tokens: range
+    """Those that are no special symbols."""
     length: int
     """Tokens of a sequence, T."""
 

@@ -43,6 +43,7 @@ class TextSource(Bytes):
     """Windows that share no label: every byte but a text's first is predicted once."""
 
     vocabulary_size = 256
+    ordinary_tokens = range(256)
 
     def __init__(self, text: bytes, length: int) -> None:
         """Takes the whole text; `length` bytes make one window."""

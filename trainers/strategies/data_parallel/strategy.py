@@ -102,13 +102,13 @@ class DataParallel:
             placed,
             stage,
             self._run,
-            self._batches(stage.task, "train", start - stage.start),
+            self._batches(lambda shard: stage.batches(shard, start - stage.start)),
         )
 
-    def _batches(self, task: Task, split: str, start: int = 0) -> Any:
+    def _batches(self, make: Callable[[Shard], tf.data.Dataset]) -> Any:
         shard = Shard(self._process_index, self._num_processes, self.num_replicas)
         return self._distribution.distribute_datasets_from_function(
-            lambda _: task.dataset(split, shard, start)
+            lambda _: make(shard)
         )
 
     @property
@@ -138,7 +138,8 @@ class DataParallel:
             return tf.nest.map_structure(self._first, result)
 
         def evaluate(split: str) -> Totals:
-            return sum_totals(step, self._batches(stage.task, split))
+            data = self._batches(lambda shard: stage.task.dataset(split, shard))
+            return sum_totals(step, data)
 
         return evaluate
 

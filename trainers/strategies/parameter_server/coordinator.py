@@ -114,7 +114,7 @@ class Coordinator:
         self._count = cluster.num_replicas
         self.store = job.store(cluster.devices)
         self._replica_step = job.step(self.store)
-        self._step = tf.function(self._scalars, autograph=False)
+        self._steps: dict[int, Any] = {}
         self._outcome: Outcome = {}
         self._traffic = Traffic(_IN_FLIGHT * self._count, job.config)
         self._iterators: PerWorkerValues | None = None
@@ -123,19 +123,22 @@ class Coordinator:
     def run(self, num_steps: int) -> list[Outcome]:
         """See `Runtime.run`.
 
-        A step of a worker that ends is done again by another; if it had pushed before
-        it ended, there is one push more.
+        What a worker that ends has begun is done again by another, from its fetch on;
+        what it had pushed before it ended is there twice.
         """
         if self._iterators is None:
             self._iterators = self._open_data()
         outcomes: list[Outcome] = []
         waiting: deque[tuple[int, Any]] = deque()
-        for _ in range(num_steps):
+        most = self._job.config.pushes_per_fetch
+        for done in range(0, num_steps, most):
             while not self._traffic.may_start(self._pushed, [n for n, _ in waiting]):
-                outcomes.append(self._wait(waiting.popleft()[1]))
-            result = self._coordinator.schedule(self._step, args=(self._iterators,))
+                outcomes += self._wait(waiting.popleft()[1])
+            steps = self._function(min(most, num_steps - done))
+            result = self._coordinator.schedule(steps, args=(self._iterators,))
             waiting.append((self._pushed, result))
-        outcomes += [self._wait(result) for _, result in waiting]
+        for _, result in waiting:
+            outcomes += self._wait(result)
         self._coordinator.join()
         return outcomes
 
@@ -143,21 +146,28 @@ class Coordinator:
         """None of its own."""
         return {}
 
-    def _scalars(self, iterator: Any) -> tf.Tensor:
-        """A step whose outcome is a single vector: each tensor is fetched by itself."""
-        self._outcome = self._replica_step(iterator)
-        flat = tf.nest.flatten(self._outcome)
-        return tf.stack([tf.cast(each, tf.float64) for each in flat])
+    def _function(self, pushes: int) -> Any:
+        """What is handed out: a fetch and so many steps; the chunk's last are fewer."""
+        if pushes not in self._steps:
+            steps = partial(self._scalars, pushes)
+            self._steps[pushes] = tf.function(steps, autograph=False)
+        return self._steps[pushes]
 
-    def _wait(self, result: Any) -> Outcome:
+    def _scalars(self, pushes: int, iterator: Any) -> tf.Tensor:
+        """Outcomes as a matrix, a row for each: tensors are fetched one by one."""
+        outcomes = self._replica_step(iterator, pushes)
+        self._outcome = outcomes[0]
+        rows = [tf.nest.flatten(outcome) for outcome in outcomes]
+        return tf.stack([[tf.cast(each, tf.float64) for each in row] for row in rows])
+
+    def _wait(self, result: Any) -> list[Outcome]:
         try:
             scalars = result.fetch()
         except tf.errors.CancelledError:
             self._coordinator.join()  # raises what it was cancelled for
             raise
-        self._pushed += 1
-        outcome: Outcome = tf.nest.pack_sequence_as(self._outcome, list(scalars))
-        return outcome
+        self._pushed += len(scalars)
+        return [tf.nest.pack_sequence_as(self._outcome, list(row)) for row in scalars]
 
     def _open_data(self) -> PerWorkerValues:
         """An iterator on every worker, made again when a worker returns.

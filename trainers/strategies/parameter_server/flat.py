@@ -12,21 +12,26 @@ class Flat:
     """The order of a model's floating-point variables in one vector, float32 [N].
 
     All of them are in it, those that a stage does not train too: their gradient is
-    zero. So everything that a replica computes with comes from one place.
+    zero. So everything that a replica computes with comes from one place. The last ones
+    have no gradient: moving statistics, as of batch normalization.
     """
 
     def __init__(self, variables: Sequence[keras.Variable]) -> None:
-        """Takes the variables in the order of their vector."""
-        self.variables = [
-            variable
-            for variable in variables
-            if keras.backend.is_float_dtype(variable.dtype)
-        ]
+        """Takes the variables of a model."""
+        floats = [v for v in variables if keras.backend.is_float_dtype(v.dtype)]
+        self.variables = sorted(floats, key=lambda v: not v.trainable)
+        """In the order of their vector."""
         self.shapes = [tuple(variable.shape) for variable in self.variables]
         """Of each variable."""
         self._sizes = [tf.TensorShape(shape).num_elements() for shape in self.shapes]
         self.size: int = sum(self._sizes)
         """Numbers in the vector."""
+        self.with_gradient: int = sum(
+            size
+            for size, variable in zip(self._sizes, self.variables, strict=True)
+            if variable.trainable
+        )
+        """How many of them, from the first on, have a gradient."""
 
     def pack(self, tensors: Sequence[Any]) -> tf.Tensor:
         """Puts one tensor for each variable into a vector, float32 [N]."""
@@ -39,6 +44,18 @@ class Flat:
             tf.reshape(part, shape)
             for part, shape in zip(parts, self.shapes, strict=True)
         ]
+
+    def moved(self, vector: tf.Tensor, push: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
+        """A vector, float32 [N], after a step: what plain gradient descent leaves.
+
+        Args:
+          vector: float32 [N].
+          push: float32 [N], gradients and, of statistics, how they changed.
+          rate: float32 [], learning rate.
+        """
+        count = self.with_gradient
+        descended = vector[:count] - rate * push[:count]
+        return tf.concat([descended, vector[count:] + push[count:]], 0)
 
 
 def cut(size: int, count: int) -> list[slice]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
-from typing import Literal
 from typing import NamedTuple
 from typing import Protocol
 from typing import runtime_checkable
@@ -12,7 +11,6 @@ from typing import runtime_checkable
 import keras
 import tensorflow as tf
 
-from tfmodels.acoustic.windows import Windows
 from tfmodels.errors import ConfigError
 from trainers.interfaces import Batch
 from trainers.interfaces import Loss
@@ -20,12 +18,36 @@ from trainers.interfaces import Objective
 from trainers.interfaces import Outputs
 from trainers.interfaces import Stage
 from trainers.interfaces import Totals
-from trainers.strategies.parameter_server.flat import Flat
-from trainers.strategies.parameter_server.replica import Learner
-from trainers.strategies.parameter_server.replica import Numbered
-from trainers.strategies.parameter_server.replica import Work
-from trainers.strategies.parameter_server.replica import totals_of
+from trainers.strategies.parameter_server.learner import Learner
+from trainers.strategies.parameter_server.learner import Numbered
+from trainers.strategies.parameter_server.learner import Subject
+from trainers.strategies.parameter_server.learner import Work
+from trainers.strategies.parameter_server.learner import totals_of
 from trainers.totals import add_totals
+
+
+class Windows(Protocol):
+    """A model in windows of its frames: the task's, which knows the model.
+
+    Scored frame t is a function of the `width` extended frames from ``stride * t`` on.
+    """
+
+    @property
+    def extend(self) -> keras.Model:
+        """Of the model's input: its frames in their context, float [U, E, D]."""
+
+    @property
+    def model(self) -> keras.Model:
+        """Of windows, float [n, width, D]: each output, float32 [n, 1, P]; it has the
+        variables of the model."""
+
+    @property
+    def width(self) -> int:
+        """Frames of a window."""
+
+    @property
+    def stride(self) -> int:
+        """Frames from the beginning of a window to that of the next."""
 
 
 @runtime_checkable
@@ -57,29 +79,22 @@ class FramePool(Learner):
     gradient is the objective's own where theta is theta' (Heigold et al., ICASSP 2014).
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        flat: Flat,
-        stage: Stage,
-        devices: Literal["auto", "cpu", "gpu"],
-        xla: bool,
-        size: int,
-    ) -> None:
+    def __init__(self, subject: Subject, size: int) -> None:
         """Takes what a `Learner` takes, and the frames of a mini-batch.
 
         Raises:
           ConfigError: outputs depend on more than a window of frames, or the objective
             on more than outputs.
         """
-        self._windows = _windows(model, stage)
-        self._whole, self._utterances = model, stage
+        whole, stage = subject.model, subject.stage
+        self._windows = _windows(whole, stage)
+        self._whole, self._utterances = whole, stage
         self._size = size
         task: Any = _Windowed()
         frames = replace(stage, task=task, objective=_Tangent())
-        super().__init__(self._windows.model, flat, frames, devices, xla)
+        super().__init__(subject._replace(model=self._windows.model, stage=frames))
         self._derived = tf.function(
-            self.derive, autograph=False, jit_compile=xla or None
+            self.derive, autograph=False, jit_compile=subject.xla or None
         )
 
     def work(
@@ -115,7 +130,7 @@ class FramePool(Learner):
                 work = Work(*self._gradient(parameters, first, rows))
                 return (
                     i + 1,
-                    parameters - rate * work.gradient,
+                    self.flat.moved(parameters, work.gradient, rate),
                     gradient + work.gradient,
                     tf.maximum(norm, work.norm),
                 )
@@ -136,7 +151,7 @@ class FramePool(Learner):
         Derivatives end at the outputs: through layers they go with each mini-batch.
         """
         task, objective = self._utterances.task, self._utterances.objective
-        states = self._states(self._flat.unpack(parameters), number)
+        states = self._states(self.flat.unpack(parameters), number)
         with keras.StatelessScope(states):
             outputs = task.outputs(self._whole, batch, training=True)
             extended = self._windows.extend(task.inputs(batch))

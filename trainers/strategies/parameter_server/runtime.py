@@ -21,7 +21,8 @@ from trainers.interfaces import Stage
 from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.parameter_server.flat import Flat
 from trainers.strategies.parameter_server.frame_pool import FramePool
-from trainers.strategies.parameter_server.replica import Learner
+from trainers.strategies.parameter_server.learner import Learner
+from trainers.strategies.parameter_server.learner import Subject
 from trainers.strategies.parameter_server.replica import Outcome
 from trainers.strategies.parameter_server.replica import Parameters
 from trainers.strategies.parameter_server.replica import ReplicaStep
@@ -67,9 +68,9 @@ class Job:
         upkeep = Upkeep(
             optimizer=stage.optimizer, average=run.average, start=stage.start, end=end
         )
-        taught = (model, flat, stage, config.devices, run.xla)
+        subject = Subject(model, flat, stage, config.devices, run.xla)
         size = config.frame_pool
-        learner = Learner(*taught) if size is None else FramePool(*taught, size)
+        learner = Learner(subject) if size is None else FramePool(subject, size)
         return cls(config, stage, flat, upkeep, learner, first, run.seed)
 
     @property
@@ -82,6 +83,7 @@ class Job:
             stage.frozen,
             type(stage.objective).__name__,
             self.config.local_steps,
+            self.config.pushes_per_fetch,
             self.config.frame_pool,
             self.flat.shapes,
         ]
@@ -89,8 +91,10 @@ class Job:
 
     def store(self, devices: Sequence[str]) -> ParameterStore:
         """A store with a shard on each device."""
-        upkeep = self.upkeep
-        return ParameterStore(self.flat.size, devices, upkeep.update, upkeep.fraction)
+        upkeep, flat = self.upkeep, self.flat
+        return ParameterStore(
+            flat.size, devices, upkeep.update, upkeep.fraction, flat.with_gradient
+        )
 
     def step(self, parameters: Parameters) -> ReplicaStep:
         """A replica's step on some parameters."""
@@ -105,7 +109,7 @@ class Job:
         start = -(-step * self.config.local_steps // count)
         shard = Shard(index, count, own=True)
         numbers = tf.data.Dataset.range(start * count + index, tf.int64.max, count)
-        batches = self.stage.task.dataset("train", shard, start)
+        batches = self.stage.batches(shard, start)
         return tf.data.Dataset.zip(numbers, batches)
 
 

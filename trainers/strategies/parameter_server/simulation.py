@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from trainers.strategies.parameter_server.learner import Work
 from trainers.strategies.parameter_server.replica import Outcome
 from trainers.strategies.parameter_server.replica import Started
-from trainers.strategies.parameter_server.replica import Work
+from trainers.strategies.parameter_server.replica import Succession
 from trainers.strategies.parameter_server.runtime import Job
 from trainers.strategies.parameter_server.runtime import Traffic
 from trainers.totals import add_totals
@@ -41,6 +42,11 @@ class Simulation:
         self.store = job.store([""] * (config.servers or 1))
         step = job.step(self.store)
         self._start = tf.function(step.start, autograph=False)
+        go_on = tf.function(step.go_on, autograph=False)
+        self._replicas = [
+            Succession(self._start, go_on, config.pushes_per_fetch)
+            for _ in range(self._count)
+        ]
         self._finish = tf.function(step.finish, autograph=False)
         self._traffic = Traffic(self._count, config)
         self._random = np.random.default_rng([job.seed, job.first])
@@ -77,7 +83,7 @@ class Simulation:
         return self._push(event.started)
 
     def _begin(self, replica: int) -> None:
-        started = self._start(self._iterators[replica])
+        started = self._replicas[replica](self._iterators[replica])
         end = self._clock + self._duration(started.work)
         event = _Event(end, self._order, replica, self._pushed, started)
         heapq.heappush(self._events, event)
@@ -93,7 +99,7 @@ class Simulation:
         gradients = [w.gradient * share for w, share in zip(work, shares, strict=True)]
         norm = tf.reduce_max(tf.stack([each.norm for each in work]))
         joined = Work(tf.add_n(gradients), totals, norm)
-        return self._push(Started(started[0].version, joined))
+        return self._push(started[0]._replace(work=joined))
 
     def _push(self, started: Started) -> Outcome:
         outcome = tf.nest.map_structure(lambda t: t.numpy(), self._finish(started))

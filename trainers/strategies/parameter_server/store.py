@@ -28,12 +28,17 @@ class ParameterStore:
     operation per shard, then a count: no push is lost. Replicas see a shard as some
     push left it, but perhaps different shards after different pushes.
 
+    Moving statistics have no gradient. Of them a replica pushes how it has changed
+    them, and the servers add that: none of the changes is lost either.
+
     Args:
       size: numbers in the vector.
       devices: one for each server.
       update: what a push does.
       fraction: share of the new parameters in their average at a step of the stage;
         no average when absent.
+      with_gradient: numbers of the vector, from the first on, that have a gradient; all
+        when absent.
     """
 
     def __init__(
@@ -42,11 +47,13 @@ class ParameterStore:
         devices: Sequence[str],
         update: Update,
         fraction: Fraction | None = None,
+        with_gradient: int | None = None,
     ) -> None:
         self._update = update
         self._fraction = fraction
         self._devices = tuple(devices)
         self._parts = cut(size, len(self._devices))
+        self._with_gradient = size if with_gradient is None else with_gradient
         self.shards = {
             name: self._spread(number)
             for name, number in contents(update, fraction).items()
@@ -79,7 +86,7 @@ class ParameterStore:
         """Updates the parameters and their average, and counts.
 
         Args:
-          gradient: float32 [N].
+          gradient: float32 [N]; of statistics how they have changed.
           rate: float32 [], learning rate.
         """
         step = self.present()
@@ -87,16 +94,34 @@ class ParameterStore:
         done = []
         for i, part in enumerate(self._parts):
             with tf.device(self._devices[i]):
-                pushed = Pushed(tf.identity(gradient[part]), rate, number)
-                value = self.shards[VALUE][i]
-                slots = [self.shards[name][i] for name in self._update.slots]
-                done.append(self._update.apply(value, slots, pushed))
+                done += self._apply(i, tf.identity(gradient[part]), rate, number)
                 if self._fraction is not None:
                     share = self._fraction(step)
                     done.append(self._blend(i, share, done[-1]))
         # An operation that has run eagerly is None; it is done already.
         with tf.control_dependencies([each for each in done if each is not None]):
             self.version.assign_add(1)
+
+    def _apply(
+        self, server: int, pushed: tf.Tensor, rate: tf.Tensor, number: tf.Tensor
+    ) -> list[tf.Operation | None]:
+        """Updates one shard, and adds the changes of statistics if it has any."""
+        part, value = self._parts[server], self.shards[VALUE][server]
+        size = part.stop - part.start
+        count = min(max(self._with_gradient - part.start, 0), size)
+        slots = [self.shards[name][server] for name in self._update.slots]
+        if count == size:
+            return [self._update.apply(value, slots, Pushed(pushed, rate, number))]
+        gradient = tf.pad(pushed[:count], [[0, size - count]])
+        done = self._update.apply(value, slots, Pushed(gradient, rate, number))
+        with tf.control_dependencies([] if done is None else [done]):
+            added = tf.raw_ops.ResourceApplyGradientDescent(
+                var=value.handle,
+                alpha=-1.0,
+                delta=tf.pad(pushed[count:], [[count, 0]]),
+                use_locking=True,
+            )
+        return [done, added]
 
     def _blend(
         self, server: int, share: tf.Tensor, after: tf.Operation | None

@@ -110,7 +110,7 @@ class Pipeline:
           ConfigError: the objective needs the whole model.
         """
         _check_objective(stage.objective)
-        data = stage.task.dataset("train", start=start - stage.start)
+        data = stage.batches(start=start - stage.start)
         return PipelineTrainable(
             self._layout,
             self._schedule,

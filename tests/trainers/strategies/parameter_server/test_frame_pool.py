@@ -25,7 +25,8 @@ from trainers.optimizers.config import MomentumSGD
 from trainers.stages import plan_stages
 from trainers.strategies.parameter_server.flat import Flat
 from trainers.strategies.parameter_server.frame_pool import FramePool
-from trainers.strategies.parameter_server.replica import Work
+from trainers.strategies.parameter_server.learner import Subject
+from trainers.strategies.parameter_server.learner import Work
 
 ALL = 10_000
 
@@ -46,8 +47,8 @@ class Taught:
 
     def pool(self, size: int) -> FramePool:
         if size not in self.pools:
-            made = FramePool(self.model, self.flat, self.stage, "cpu", False, size)
-            self.pools[size] = made
+            subject = Subject(self.model, self.flat, self.stage, "cpu")
+            self.pools[size] = FramePool(subject, size)
         return self.pools[size]
 
     def work(self, size: int, rate: float = 0.0, number: int = 0) -> Work:

@@ -3,6 +3,7 @@
 import threading
 from contextlib import ExitStack
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,12 +15,15 @@ from tests.trainers.toy import toy_stage
 from tfmodels.errors import ConfigError
 from tfmodels.errors import ProcessLost
 from tools.launch.local import free_ports
+from trainers.experiment import RunConfig
 from trainers.optimizers.config import Adagrad
 from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.parameter_server.flat import cut
 from trainers.strategies.parameter_server.rpc import desk as desks
+from trainers.strategies.parameter_server.rpc import replica as replicas
 from trainers.strategies.parameter_server.rpc.connection import Connection
 from trainers.strategies.parameter_server.rpc.desk import Desk
+from trainers.strategies.parameter_server.rpc.replica import Replica
 from trainers.strategies.parameter_server.rpc.runtime import Autonomous
 from trainers.strategies.parameter_server.rpc.runtime import RemoteStore
 from trainers.strategies.parameter_server.rpc.shard import ShardServer
@@ -28,7 +32,7 @@ from trainers.strategies.parameter_server.rpc.wire import Peer
 from trainers.strategies.parameter_server.rpc.wire import serving
 
 HEADER = 24
-DONE = {"totals": {"loss": [1.0, 1.0]}, "norm": 1.0, "skipped": 0}
+DONE = {"totals": {"loss": [1.0, 1.0]}, "norm": 1.0, "staleness": 0, "skipped": 0}
 SKIPPED = {**DONE, "skipped": 1}
 RATE = {"kind": "constant", "initial": 0.1}
 
@@ -66,8 +70,8 @@ def service():
         yield Service(stack)
 
 
-def job_of(optimizer=None, **strategy):
-    stage = toy_stage(ToyTask(batch_norm=False))
+def job_of(optimizer=None, batch_norm=False, **strategy):
+    stage = toy_stage(ToyTask(batch_norm=batch_norm))
     if optimizer:
         stage = replace(stage, optimizer=optimizer)
     return opened(stage, strategy).trainable._job
@@ -117,8 +121,10 @@ def push_ones(service, job, running, twice=False):
                 connection.finish(DONE)
 
 
-def test_every_push_counts_once(service, adagrad, monkeypatch):
+def test_every_push_counts_once(service, monkeypatch):
     monkeypatch.setattr(desks, "_WAIT", 0.2)
+    settings = {"learning_rate": RATE, "initial_accumulator": 0.0}
+    adagrad = job_of(Adagrad.parse(settings), batch_norm=True)
     runtime = service.open(adagrad)
     running = Running(runtime, 400)
     threads = [
@@ -132,10 +138,14 @@ def test_every_push_counts_once(service, adagrad, monkeypatch):
         thread.join(60)
     assert len(outcomes) == int(runtime.store.present()) == 400
     read = runtime.store.read()
-    size = adagrad.flat.size
-    np.testing.assert_array_equal(read["accumulator"], np.full(size, 400.0))
+    # The two statistics of batch norm have no gradient: what was pushed is added.
+    statistics = 2 * 6
+    size = adagrad.flat.size - statistics
+    totals = [400.0] * size + [0.0] * statistics
+    np.testing.assert_array_equal(read["accumulator"], totals)
     expected = -0.1 * np.sum(1 / np.sqrt(np.arange(1, 401)))
-    np.testing.assert_allclose(read["value"], np.full(size, expected), 1e-5)
+    values = [expected] * size + [400.0] * statistics
+    np.testing.assert_allclose(read["value"], values, 1e-5)
     assert runtime.measures() == {"parameter_server/replicas": 2.0}
     assert min(outcome["staleness"] for outcome in outcomes) == 0
 
@@ -186,10 +196,12 @@ def test_staleness_and_rate_are_those_of_the_moment_of_the_push(service):
         connection.push(tf.ones([job.flat.size]), tf.constant(0.0))
         assert connection.finish(DONE)
     begin(late)
-    assert late.finish(SKIPPED)
+    # It has not fetched since two pushes of others.
+    assert late.finish({**SKIPPED, "staleness": 2})
     outcomes = running.end()
-    assert [each["staleness"] for each in outcomes] == [0, 1, 0]
-    assert [each["rate"] for each in outcomes] == pytest.approx([0.1, 0.05, 0.1])
+    assert [each["staleness"] for each in outcomes] == [0, 1, 2]
+    rates = [0.1, 0.1 / 2, 0.1 / 3]
+    assert [each["rate"] for each in outcomes] == pytest.approx(rates)
 
 
 def test_a_step_that_is_left_out_changes_nothing(service, adagrad):
@@ -285,35 +297,36 @@ def test_limits_hold_between_replicas(service, strategy, most, monkeypatch):
     assert max(outcome["staleness"] for outcome in outcomes) == most
 
 
-def test_one_replica_learns_what_a_simulated_one_does(service):
-    made = opened(toy_stage(ToyTask(batch_norm=False)), {"replicas": 1})
-    other = opened(toy_stage(ToyTask(batch_norm=False)), {"runtime": "simulated"})
-    job = other.trainable._job
+@pytest.mark.parametrize("pushes_per_fetch", [1, 3])
+def test_one_replica_learns_what_a_simulated_one_does(
+    service, pushes_per_fetch, monkeypatch
+):
+    keys = {"replicas": 1, "pushes_per_fetch": pushes_per_fetch}
+    made, other = (opened(toy_stage(ToyTask(batch_norm=True)), keys) for _ in range(2))
     other.trainable._open_runtime = lambda job: Autonomous(
         job, service.desk, service.peers
     )
     connection = service.connect()
-    step = job.step(connection)
-    batches = iter(job.batches(0, 1, 0))
-
-    def take_steps():
-        for _ in range(7):
-            begin(connection)
-            outcome = step(batches)
-            totals = {k: [float(v) for v in p] for k, p in outcome["totals"].items()}
-            norm = float(outcome["norm"])
-            connection.finish({"totals": totals, "norm": norm, "skipped": 0})
-
-    thread = threading.Thread(target=take_steps)
+    monkeypatch.setattr(replicas, "plan_stages", lambda experiment: [other.stage])
+    fetches = []
+    fetch = connection.fetch
+    connection.fetch = lambda: fetches.append(1) or fetch()
+    experiment = SimpleNamespace(run=RunConfig(steps=100))
+    replica = Replica(experiment, other.strategy._config, connection, (0, 1))
+    stop = SimpleNamespace(received=False)
+    thread = threading.Thread(target=replica.run, args=(stop,))
     thread.start()
     found = other.trainable.run(7)
+    stop.received = True
     thread.join(60)
     expected = made.trainable.run(7)
+    assert len(fetches) == -(-7 // pushes_per_fetch)
     for name, value in made.state.items():
-        np.testing.assert_allclose(other.state[name], value, 1e-6, 1e-7, err_msg=name)
+        np.testing.assert_allclose(other.state[name], value, 1e-5, 1e-6, err_msg=name)
     assert found.totals.keys() == expected.totals.keys()
     assert found.gradient_norm == pytest.approx(expected.gradient_norm)
     assert found.learning_rate == pytest.approx(expected.learning_rate)
+    assert dict(other.trainable.staleness.counts) == {0: 7}
 
 
 def test_two_processes_cannot_serve_at_one_port(service):
@@ -342,6 +355,7 @@ def test_signatures_differ_by_what_is_trained():
         "plain": ({}, {}),
         "other rate": ({"momentum": 0.5}, {}),
         "local steps": ({}, {"local_steps": 2}),
+        "fetches": ({}, {"pushes_per_fetch": 2}),
     }
     found = {
         opened(

@@ -1,5 +1,8 @@
 """What all runtimes share: whose batches, what crosses to a replica, who may start."""
 
+from functools import partial
+
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -56,6 +59,28 @@ def test_no_example_is_seen_by_two_replicas():
         seen.append(rows)
     assert not seen[0] & seen[1]
     assert len(seen[0] | seen[1]) == NUM_EXAMPLES
+
+
+def test_steps_handed_out_together_are_those_of_a_replica_by_itself():
+    made = opened(
+        toy_stage(ToyTask(batch_norm=True)), {"replicas": 1, "pushes_per_fetch": 3}
+    )
+    job = made.trainable._job
+    store = job.store(["", ""])
+    store.load(made.trainable._local.vectors(), 0)
+    batches = iter(job.batches(0, 1, 0))
+    step = job.step(store)
+    together = [
+        tf.function(partial(step, batches, pushes), autograph=False)()
+        for pushes in (3, 2)
+    ]
+    made.trainable.run(5)
+    assert [len(outcomes) for outcomes in together] == [3, 2]
+    assert [int(each["staleness"]) for outcomes in together for each in outcomes] == (
+        [0] * 5
+    )
+    for name, vector in made.trainable._local.vectors().items():
+        np.testing.assert_allclose(store.read()[name], vector, 1e-6, 1e-7)
 
 
 def test_only_parameters_gradients_and_scalars_cross_to_a_replica():

@@ -20,13 +20,14 @@ from trainers.interfaces import Shard
 from trainers.optimizers.config import Adagrad
 from trainers.optimizers.config import Adam
 from trainers.optimizers.schedules import build_schedule
+from trainers.strategies.config import ParameterServerConfig
 from trainers.totals import means
 
 COSINE = {"kind": "cosine", "initial": 0.1, "warmup": 3}
 
 
-def toy(**optimizer):
-    return toy_stage(ToyTask(batch_norm=False), **optimizer)
+def toy(batch_norm=False, **optimizer):
+    return toy_stage(ToyTask(batch_norm=batch_norm), **optimizer)
 
 
 def weights(scales, rate=1.0):
@@ -81,10 +82,11 @@ def test_one_replica_is_sequential_sgd_to_the_bit():
     "optimizer",
     [
         {"momentum": 0.9, "nesterov": True, "l2": 0.01, "clip_global_norm": 0.5},
+        {"batch_norm": True, "momentum": 0.9, "l2": 0.01},
         Adam.parse({"learning_rate": COSINE}),
         Adagrad.parse({"learning_rate": COSINE}),
     ],
-    ids=["nesterov", "adam", "adagrad"],
+    ids=["nesterov", "batch norm", "adam", "adagrad"],
 )
 def test_one_replica_is_data_parallelism_on_one_device(optimizer):
     if isinstance(optimizer, dict):
@@ -182,6 +184,54 @@ def test_local_steps_push_their_difference_over_the_rate(local_steps):
     assert left == pytest.approx((1 - 0.3) ** local_steps)
 
 
+@pytest.mark.parametrize(
+    ("replicas", "pushes_per_fetch", "local_steps"),
+    [(1, 2, 1), (2, 1, 1), (2, 2, 1), (3, 2, 2), (2, 3, 2)],
+)
+def test_several_pushes_to_a_fetch(replicas, pushes_per_fetch, local_steps):
+    # Downpour SGD as its authors write it down, by clients in turn.
+    rate, steps = 0.15, 11
+    server, local, pushed = 1.0, [1.0] * replicas, [0] * replicas
+    for turn in range(steps):
+        client = turn % replicas
+        accrued = 0.0
+        for _ in range(local_steps):
+            accrued += local[client]
+            local[client] -= rate * local[client]
+        server -= rate * accrued
+        pushed[client] += 1
+        if pushed[client] % pushes_per_fetch == 0:
+            local[client] = server
+    keys = {"pushes_per_fetch": pushes_per_fetch, "local_steps": local_steps}
+    left = weight_after(rate, steps, replicas=replicas, **keys)
+    assert left == pytest.approx(server, abs=1e-6)
+
+
+def test_staleness_is_that_of_the_fetch_without_ones_own_pushes():
+    made = opened(toy(), {"replicas": 2, "pushes_per_fetch": 2})
+    found = []
+    for _ in range(8):
+        summary = made.trainable.run(1)
+        found.append(summary.extra["parameter_server/staleness_max"])
+    # Replicas 0 and 1 in turn; 0 fetches after its pushes 0, 2, 4 of this list, 1 after
+    # its pushes 1, 3, 5.
+    assert found == [0, 1, 1, 2, 1, 1, 2, 2]
+
+
+def test_a_replica_does_not_go_on_with_what_is_not_finite():
+    stage = toy_stage(ToyTask(batch_norm=False, poison=0))
+    made = opened(stage, {"replicas": 2, "pushes_per_fetch": 50})
+    summary = made.trainable.run(stage.task.steps_per_epoch * 4)
+    assert 2 <= summary.skipped <= 4
+    assert all(np.isfinite(value).all() for value in made.weights.values())
+
+
+@pytest.mark.parametrize("other", [{"max_staleness": 3}, {"synchronous": True}])
+def test_what_only_replicas_that_always_fetch_can_do_is_refused(other):
+    with pytest.raises(ConfigError, match="pushes_per_fetch"):
+        ParameterServerConfig.parse({"pushes_per_fetch": 2, **other})
+
+
 def test_a_stale_push_counts_less():
     # Both start from 1 with the gradient 1: the second push has the staleness 1.
     assert weight_after(0.2, 2, replicas=2) == pytest.approx(1 - 0.2 - 0.2)
@@ -258,9 +308,34 @@ def test_random_states_differ_by_step_and_replica():
         np.testing.assert_array_equal(value, made.state[name])
 
 
-def test_moving_statistics_are_refused():
-    made = opened(toy_stage(ToyTask(batch_norm=True)), {})
-    with pytest.raises(ConfigError, match=r"norm/moving_mean.*batch_norm: null"):
+@pytest.mark.parametrize("local_steps", [1, 3])
+def test_changes_of_moving_statistics_add_up(local_steps):
+    # Of three replicas in turn, each of which knows what was there two pushes before.
+    def build(features):
+        norm = keras.layers.BatchNormalization(momentum=0.75, name="norm")
+        return keras.layers.Dense(1)(norm(features))
+
+    rows = np.array([[3.0, -1.0], [5.0, -1.0]])
+    stage = toy_stage(FunctionTask(build, rows))
+    made = opened(stage, {"replicas": 3, "servers": 2, "local_steps": local_steps})
+    made.trainable.run(7)
+    for name, start, now in (("mean", 0, rows.mean(0)), ("variance", 1, rows.var(0))):
+        known = [np.full(2, start, np.float64)] * 3
+        for _ in range(7):
+            local = known[-3]
+            for _ in range(local_steps):
+                local = 0.75 * local + 0.25 * now
+            known.append(known[-1] + local - known[-3])
+        found = made.weights[f"norm/moving_{name}"]
+        np.testing.assert_allclose(found, known[-1], 1e-5)
+
+
+def test_parameters_that_change_by_themselves_are_refused():
+    def build(features):
+        return keras.layers.SpectralNormalization(keras.layers.Dense(2))(features)
+
+    made = opened(toy_stage(FunctionTask(build, np.ones([1, 4]))), {})
+    with pytest.raises(ConfigError, match=r"kernel.*by itself.*data_parallel"):
         made.trainable.run(1)
 
 

@@ -70,10 +70,39 @@ def test_updates_are_those_of_keras(kind):
             np.testing.assert_allclose(kept[name], variable, 1e-6, 1e-6)
 
 
+@pytest.mark.parametrize("kind", ["momentum", "adam", "rmsprop tf1"])
+def test_changes_of_statistics_are_added_whatever_the_optimizer(kind):
+    update = server_update(optimizer_of(kind))
+    random = np.random.default_rng(0)
+    start = random.normal(size=10).astype(np.float32)
+    half = build_average(ExponentialAverage(decay=0.5), [], 100).fraction
+    # Of the three shards one has gradients alone, one both, and one statistics alone.
+    mixed = ParameterStore(10, DEVICES, update, half, 5)
+    plain = ParameterStore(5, DEVICES, update, half)
+    for store, size in ((mixed, 10), (plain, 5)):
+        slots = {
+            name: tf.fill([size], number)
+            for name, number in zip(update.slots, update.initial, strict=True)
+        }
+        store.load({VALUE: start[:size], AVERAGE: start[:size], **slots}, 0)
+    pushes = random.normal(size=(4, 10)).astype(np.float32)
+    average = value = start[5:]
+    for step, push in enumerate(pushes):
+        mixed.push(tf.constant(push), tf.constant(0.1))
+        plain.push(tf.constant(push[:5]), tf.constant(0.1))
+        value = value + push[5:]
+        average = average + float(half(tf.constant(step, tf.int64))) * (value - average)
+    read, others = mixed.read(), plain.read()
+    for name, vector in others.items():
+        np.testing.assert_array_equal(read[name][:5], vector)
+    np.testing.assert_allclose(read[VALUE][5:], value, 1e-5, 1e-6)
+    np.testing.assert_allclose(read[AVERAGE][5:], average, 1e-5, 1e-6)
+
+
 def test_no_push_of_several_at_once_is_lost():
     config = optimizer_of("adagrad").model_copy(update={"initial_accumulator": 0.0})
     average = lambda step: tf.constant(0.0)  # noqa: E731
-    store = ParameterStore(7, DEVICES[:2], server_update(config), average)
+    store = ParameterStore(7, DEVICES[:2], server_update(config), average, 5)
     push = tf.function(lambda: store.push(tf.ones([7]), tf.constant(0.1)))
     push.get_concrete_function()
 
@@ -89,9 +118,9 @@ def test_no_push_of_several_at_once_is_lost():
         thread.join()
     assert int(store.version) == 400
     read = store.read()
-    np.testing.assert_array_equal(read["accumulator"], np.full(7, 400.0))
+    np.testing.assert_array_equal(read["accumulator"], [400.0] * 5 + [0.0] * 2)
     expected = -0.1 * np.sum(1 / np.sqrt(np.arange(1, 401)))
-    np.testing.assert_allclose(read[VALUE], np.full(7, expected), 1e-5)
+    np.testing.assert_allclose(read[VALUE], [expected] * 5 + [400.0] * 2, 1e-5)
 
 
 @pytest.mark.parametrize(("size", "count"), [(10, 3), (9, 3), (2, 3), (100, 7)])

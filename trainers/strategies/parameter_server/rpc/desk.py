@@ -167,7 +167,9 @@ class Desk:
                 permit = None if chunk.failure else permits.claim(number)
                 if permit is None:
                     return {"counted": False}
-                version, present = permit.version, permits.version
+                present = permits.version
+                # Parameters may have been stale before the step was given.
+                version = permit.version - outcome["staleness"]
             rate = chunk.rate(version, present)
             if not outcome["skipped"]:
                 self._apply(chunk, number, rate)

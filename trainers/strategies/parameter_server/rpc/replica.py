@@ -24,6 +24,7 @@ from trainers.preemption import stop_requests
 from trainers.stages import plan_stages
 from trainers.strategies.config import ParameterServerConfig
 from trainers.strategies.parameter_server.replica import Outcome
+from trainers.strategies.parameter_server.replica import Succession
 from trainers.strategies.parameter_server.rpc.connection import LOST
 from trainers.strategies.parameter_server.rpc.connection import Connection
 from trainers.strategies.parameter_server.rpc.connection import Order
@@ -102,7 +103,9 @@ class Replica:
         self._stages = {stage.name: stage for stage in plan_stages(experiment)}
         self._model = next(iter(self._stages.values())).task.build_model()
         self._stage = ""
+        self._session = 0
         self._step: Any = None
+        self._steps: Any = None
         self._batches: Any = None
 
     def run(self, stop: StopRequest) -> int:
@@ -119,13 +122,23 @@ class Replica:
                 continue
             if order.stage != self._stage:
                 self._open(order)
-            try:
-                outcome = self._step(self._batches)
-            except LOST:
-                time.sleep(_PAUSE)
+            if order.session != self._session:
+                self._session = order.session
+                self._steps.forget()
+            if self._take():
+                counted += 1
             else:
-                counted += self._connection.finish(_in_json(outcome))
+                self._steps.forget()
         return counted
+
+    def _take(self) -> bool:
+        """Takes a step; whether it counts."""
+        try:
+            outcome = self._step.finish(self._steps(self._batches))
+        except LOST:
+            time.sleep(_PAUSE)
+            return False
+        return self._connection.finish(_in_json(outcome))
 
     def _open(self, order: Order) -> None:
         """Gets ready for a stage, reading from where the others are."""
@@ -141,11 +154,14 @@ class Replica:
             raise ConfigError(
                 "the chief trains something else. Expected the same configuration as"
                 " there, but for data: model, optimizer, strategy.local_steps,"
-                f" strategy.frame_pool and the stage {order.stage!r} decide. Received"
+                " strategy.pushes_per_fetch, strategy.frame_pool and the stage"
+                f" {order.stage!r} decide. Received"
                 " one that differs; change CONFIG or --set."
             )
         self._stage = order.stage
-        self._step = job.step(self._connection)
+        self._step = step = job.step(self._connection)
+        most = self._strategy.pushes_per_fetch
+        self._steps = Succession(step.start, step.go_on, most)
         self._batches = iter(job.batches(*self._share, order.pushed))
 
 
@@ -185,6 +201,7 @@ def _place() -> tuple[str, tuple[int, int]]:
 
 def _in_json(outcome: Outcome) -> dict[str, Any]:
     """What a replica alone knows of its step, in numbers that JSON can hold."""
-    kept = {name: outcome[name] for name in ("totals", "norm", "skipped")}
+    names = ("totals", "norm", "staleness", "skipped")
+    kept = {name: outcome[name] for name in names}
     plain: dict[str, Any] = tf.nest.map_structure(lambda t: t.numpy().item(), kept)
     return plain

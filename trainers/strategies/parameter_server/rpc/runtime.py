@@ -54,8 +54,13 @@ class RemoteStore:
         self._version = 0
         upkeep = job.upkeep.plain()
         texts = [
-            {"session": self.session, "size": p.stop - p.start, "upkeep": upkeep}
-            for p in self._parts
+            {
+                "session": self.session,
+                "size": part.stop - part.start,
+                "with_gradient": job.flat.with_gradient - part.start,
+                "upkeep": upkeep,
+            }
+            for part in self._parts
         ]
         self._ask("open", [json.dumps(text).encode() for text in texts])
 

@@ -62,7 +62,11 @@ class ShardServer:
         upkeep = Upkeep.parse(asked["upkeep"])
         with self._lock:
             self._store = store = ParameterStore(
-                asked["size"], [_DEVICE], upkeep.update, upkeep.fraction
+                asked["size"],
+                [_DEVICE],
+                upkeep.update,
+                upkeep.fraction,
+                asked["with_gradient"],
             )
             self._push = tf.function(store.push, autograph=False)
             self._session = asked["session"]

@@ -1,0 +1,188 @@
+"""The functions exported for translation, on networks that know few numbers."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import export
+from export.runtime import KerasProgram
+from export.signatures.translation import TranslationSignatures
+from tests.trainers.translating import NUMBERS
+from tests.trainers.translating import numbers
+from tests.trainers.translating import two_languages
+from tfmodels.decoding.translation import translate
+from tfmodels.errors import DataError
+from trainers.configuration import read_yaml
+from trainers.experiment import Experiment
+from trainers.runs import load_run
+from trainers.stages import open_task
+
+WIRINGS = ["paper", "gnmt_v2", "bottom_query"]
+LONGEST = 24
+
+
+class Opened:
+    """Signatures of an experiment, its task and a model with fresh weights."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.task = open_task(experiment, experiment.data)
+        files = TranslationSignatures.files_of(self.task)
+        self.signatures = TranslationSignatures(experiment, files)
+        keras.utils.set_random_seed(2)
+        self.model = self.task.build_model()
+        self.search = experiment.task.search
+
+
+@pytest.fixture(scope="module")
+def opened() -> Opened:
+    return Opened(numbers())
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory) -> Opened:
+    """A model of two languages, asked for the second unless it is told otherwise."""
+    data = two_languages(tmp_path_factory.mktemp("spoken"))
+    values = read_yaml(NUMBERS, "numbers")
+    values["model"]["vocabulary_size"] = data["vocabulary_size"]
+    values["task"]["target_language"] = "fo"
+    return Opened(Experiment.parse({**values, "data": data}))
+
+
+@pytest.fixture(scope="module")
+def examples(opened) -> list:
+    return list(opened.signatures.examples("test", 3))
+
+
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_a_device_computes_what_the_model_does(wiring, examples):
+    """Steps in three parts are the model's logits; its search is the one in graphs."""
+    made = Opened(numbers(model={"wiring": wiring, "init_state": "encoder_final"}))
+    program = KerasProgram(made.signatures.device(made.model))
+    assert program.endpoints == ("encode", "lowest_step", "attend", "upper_step")
+    for batch in examples:
+        found = made.signatures.outputs(program, batch)
+        inputs = {"source": batch["source"], "target": batch["target"]}
+        np.testing.assert_allclose(
+            found["logits"], made.model(inputs)["logits"], atol=1e-5
+        )
+    best = translate(made.model, examples[0]["source"], made.search)
+    found = made.signatures.outputs(program, examples[0])["translation"][0]
+    ids = best.ids.numpy()[0, 0, : len(found)]
+    np.testing.assert_array_equal(found, ids)
+    assert best.lengths[0, 0] == len(found)
+
+
+def test_sentences_that_are_too_long_are_refused(opened):
+    program = KerasProgram(opened.signatures.device(opened.model))
+    with pytest.raises(DataError, match=r"at most 24 pieces.*Received 121"):
+        opened.signatures.predict(program, "y" * 119)
+
+
+def test_what_is_served(opened, examples):
+    program = KerasProgram(opened.signatures.serving(opened.model))
+    assert program.endpoints == ("translate", "translate_ids", "score")
+    source = examples[0]["source"]
+    expected = translate(
+        opened.model, source, opened.search.model_copy(update={"n_best": 3})
+    )
+    found = program("translate_ids", {"source": source})
+    for name, values in expected._asdict().items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, err_msg=name)
+    text = opened.task.show(source[0])
+    said = program("translate", {"text": np.array([text])})
+    assert said["translation"].shape == (1, 3)
+    for n, answer in enumerate(said["translation"][0]):
+        assert answer.decode() == opened.task.show(found["ids"][0, n])
+    np.testing.assert_allclose(said["score"], found["scores"], rtol=1e-5)
+    inputs = {"source": source, "target": examples[0]["target"]}
+    scored = program("score", inputs)
+    for name, values in opened.model(inputs).items():
+        np.testing.assert_allclose(scored[name], values, rtol=1e-4, atol=1e-6)
+
+
+def test_agreement_is_of_whole_translations(opened):
+    logits = np.zeros((1, 4, 5), np.float32)
+
+    def made(*tokens):
+        return {"logits": logits, "translation": np.array([tokens])}
+
+    agreement = opened.signatures.agreement
+    assert agreement(made(5, 6, 2), made(5, 6, 2, 0, 0)).tolist() == [[True] * 4]
+    assert agreement(made(5, 6, 2), made(5, 7, 2)).tolist() == [[False] * 4]
+
+
+def test_calibration_walks_through_right_translations(opened):
+    program = KerasProgram(opened.signatures.device(opened.model))
+    calls = list(opened.signatures.calibration(program, 2))
+    pairs = list(opened.signatures._batches("train").take(2))
+    steps = sum(batch["target"].shape[1] for batch in pairs)
+    names = [name for name, _ in calls]
+    assert [names.count(name) for name in program.endpoints] == [2, *[steps] * 3]
+    told = [inputs["tokens"][0] for name, inputs in calls if name == "lowest_step"]
+    assert told == [token for batch in pairs for token in batch["target"][0].numpy()]
+
+
+def test_a_language_is_asked_for(spoken):
+    program = KerasProgram(spoken.signatures.serving(spoken.model))
+    vocabulary = spoken.task.vocabulary
+    pieces = spoken.task._source._pieces("b a d")
+    answers = {}
+    for language in ("ba", "fo"):
+        asked = np.array([language])
+        said = program(
+            "translate", {"text": np.array(["b a d"]), "target_language": asked}
+        )
+        ids = np.array([[vocabulary.language_id(language), *pieces]], np.int32)
+        found = program("translate_ids", {"source": ids})
+        np.testing.assert_allclose(said["score"], found["scores"], rtol=1e-5)
+        answers[language] = found["scores"][0, 0]
+    assert abs(answers["ba"] - answers["fo"]) > 1e-4
+    ours = spoken.signatures.predict(program, "b a d")[0].score
+    assert ours == pytest.approx(answers["fo"], rel=1e-5)
+    wrong = {"text": np.array(["b"]), "target_language": np.array(["xx"])}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="one of ba, fo"):
+        program("translate", wrong)
+
+
+def test_text_is_composed_before_it_is_cut(spoken):
+    """Of an accent the two forms that Unicode has are one."""
+    program = KerasProgram(spoken.signatures.serving(spoken.model))
+    asked = np.array(["fo", "fo"])
+    texts = np.array(["\u00e9 a", "e\u0301 a"])
+    said = program("translate", {"text": texts, "target_language": asked})
+    np.testing.assert_array_equal(said["score"][0], said["score"][1])
+    one, two = (spoken.signatures.predict(program, text) for text in texts)
+    assert one[0].score == two[0].score
+
+
+@pytest.mark.slow
+def test_an_artefact_translates_as_its_run(numbers_artefact, numbers_run):
+    """SavedModel and TFLite in float32, read back by runtimes of others."""
+    folder = numbers_artefact("tflite_float32")
+    loaded, run = export.load(folder), load_run(numbers_run)
+    for text in ("seven", "two hundred thirteen"):
+        ours, expected = loaded.predict(text), run.task.predict(run.model, text)
+        assert [answer.text for answer in ours] == [answer.text for answer in expected]
+        assert ours[0].score == pytest.approx(expected[0].score, rel=1e-4)
+        assert ours[0].alignment == expected[0].alignment
+    said = loaded.programs["saved_model"](
+        "serving_default", {"text": np.array(["seven"])}
+    )
+    assert said["translation"][0, 0].decode() == str(loaded.predict("seven"))
+    verification = export.verify(folder, max_examples=5)
+    assert [check.kind for check in verification.checks] == [
+        "keras",
+        "saved_model",
+        "tflite",
+    ]
+    assert all(check.agreement == 1 for check in verification.checks)
+
+
+@pytest.mark.slow
+def test_integers_agree_where_attention_stays_in_floating_point(numbers_artefact):
+    verification = export.verify(numbers_artefact("tflite_int16x8"), max_examples=20)
+    integers = verification.checks[-1]
+    assert integers.kind == "tflite_files"
+    assert 0 < integers.errors["logits"] <= integers.bound
+    assert integers.agreement >= 0.95

@@ -1,0 +1,1 @@
+"""Searches for token sequences, around one step of any model that has steps."""

@@ -1,0 +1,1 @@
+"""GNMT: deep LSTM stacks with attention that translate text."""

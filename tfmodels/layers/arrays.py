@@ -1,0 +1,33 @@
+"""Arrays that loops over time fill, of the same type and rows as what they read."""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def new_arrays(like: tf.Tensor, widths: Any) -> list[tf.TensorArray]:
+    """Arrays for values [b, width] of each step, the width None where it varies.
+
+    Args:
+      like: floating-point [T, b, ...]; it has as many steps and rows.
+      widths: of each array. Shapes are given, since TFLite has no arrays without.
+    """
+    return [
+        tf.TensorArray(
+            like.dtype, tf.shape(like)[0], element_shape=[like.shape[1], width]
+        )
+        for width in widths
+    ]
+
+
+def write(arrays: Any, t: Any, values: Any) -> list[tf.TensorArray]:
+    """Puts one value into each array at place `t`."""
+    return [a.write(t, value) for a, value in zip(arrays, values, strict=True)]
+
+
+def stack(arrays: Any, widths: Any) -> list[tf.Tensor]:
+    """The values of each array, [T, b, width], the width None where it varies."""
+    return [
+        tf.ensure_shape(array.stack(), [None, None, width])
+        for array, width in zip(arrays, widths, strict=True)
+    ]

@@ -1,0 +1,291 @@
+"""LSTMs over whole sequences, with a gradient made by hand, and one step at a time."""
+
+from typing import Any
+from typing import Literal
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfmodels.layers.arrays import new_arrays
+from tfmodels.layers.arrays import stack
+from tfmodels.layers.arrays import write
+
+Cell = Literal["gnmt", "standard"]
+
+
+class Sequence(NamedTuple):
+    """What an LSTM made of a sequence."""
+
+    outputs: tf.Tensor
+    """floating-point [T, b, H]; in padding the last output before it."""
+    cells: tf.Tensor
+    """floating-point [T, b, H]; no gradient passes."""
+    last_cells: tf.Tensor
+    """floating-point [b, H], the last of `cells`, with a gradient."""
+
+
+def gated(sums: tf.Tensor, cells: tf.Tensor, limit: Any, cell: Cell) -> Any:
+    """One step of an LSTM from the weighted sums of what it sees.
+
+    ``c' = clip(f c + i i', -limit, limit)`` and ``m = o c'`` for the cell `gnmt` (Wu et
+    al., arXiv 1609.08144, eq 11), ``m = o tanh(c')`` for `standard`.
+
+    Args:
+      sums: floating-point [b, 4 H], of candidate i', gates i, f, o in this order.
+      cells: floating-point [b, H].
+      limit: number or float32 [], largest magnitude of a cell, or None.
+      cell: which of the two.
+
+    Returns:
+      Outputs and cells, [b, H], and what the gates and candidates were, [b, 4 H].
+    """
+    width = cells.shape[-1]
+    candidate = tf.tanh(sums[:, :width])
+    gates = tf.sigmoid(sums[:, width:])
+    enter, forget, leave = tf.split(gates, 3, axis=-1)
+    cells = clip(forget * cells + enter * candidate, limit)
+    shown = cells if cell == "gnmt" else tf.tanh(cells)
+    return leave * shown, cells, tf.concat([candidate, gates], -1)
+
+
+def clip(x: tf.Tensor, limit: Any) -> tf.Tensor:
+    """`x` between -limit and limit, outside of which there is no gradient."""
+    if limit is None:
+        return x
+    limit = tf.cast(limit, x.dtype)
+    return tf.clip_by_value(x, -limit, limit)
+
+
+class Backward:
+    """What the gradient of `gated` needs, for all steps of a sequence at once.
+
+    Args:
+      acts: floating-point [T, b, 4 H], what the gates and candidates were.
+      before: floating-point [T, b, H], cells before each step.
+      cells: floating-point [T, b, H], cells after it.
+      mask: floating-point [T, b, 1], 0 where a step is padding and changes nothing.
+      limit: see `gated`.
+      cell: see `gated`.
+    """
+
+    def __init__(
+        self,
+        acts: tf.Tensor,
+        before: tf.Tensor,
+        cells: tf.Tensor,
+        mask: tf.Tensor,
+        limit: Any,
+        cell: Cell,
+    ) -> None:
+        candidate, enter, forget, leave = tf.split(acts, 4, axis=-1)
+        passed = mask
+        if limit is not None:
+            sums = tf.abs(forget * before + enter * candidate)
+            passed *= tf.cast(sums <= tf.cast(limit, sums.dtype), sums.dtype)
+        shown = cells if cell == "gnmt" else tf.tanh(cells)
+        slope = leave if cell == "gnmt" else leave * (1 - shown * shown)
+        self.skipped = 1 - mask
+        self._from_output = slope * mask
+        self._to_leave = shown * leave * (1 - leave) * mask
+        self._kept = forget * passed + self.skipped
+        parts = [
+            enter * (1 - candidate * candidate) * passed,
+            candidate * enter * (1 - enter) * passed,
+            before * forget * (1 - forget) * passed,
+        ]
+        self._to_gates = tf.stack(parts, axis=2)
+
+    def step(
+        self, t: tf.Tensor, d_outputs: tf.Tensor, d_cells: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """From gradients after step `t`, [b, H], those of its sums, [b, 4 H], and of
+        the cells before it, [b, H]."""
+        d_cells = d_cells + d_outputs * self._from_output[t]
+        d_gates = self._to_gates[t] * d_cells[:, None]
+        d_gates = tf.reshape(d_gates, [-1, 3 * d_cells.shape[-1]])
+        d_sums = tf.concat([d_gates, d_outputs * self._to_leave[t]], -1)
+        return d_sums, d_cells * self._kept[t]
+
+
+def lstm_sequence(
+    sums: tf.Tensor,
+    recurrent: tf.Tensor,
+    mask: tf.Tensor,
+    first: tuple[tf.Tensor, tf.Tensor],
+    limit: Any,
+    cell: Cell,
+) -> Sequence:
+    """Runs an LSTM over a sequence whose inputs have been weighted and summed already.
+
+    The loop backward only multiplies by the recurrent kernel, whose own gradient is one
+    product after it.
+
+    Args:
+      sums: floating-point [T, b, 4 H], weighted inputs; see `gated`.
+      recurrent: floating-point [H, 4 H].
+      mask: floating-point [T, b, 1]; where 0, outputs and cells stay as they are.
+      first: outputs and cells before the sequence, floating-point [b, H].
+      limit: see `gated`; no gradient passes to it.
+      cell: see `gated`.
+    """
+    width = recurrent.shape[0]
+    real = mask > 0
+
+    @tf.custom_gradient
+    def run(sums: tf.Tensor, recurrent: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor) -> Any:
+        num_steps = tf.shape(sums)[0]
+
+        def forward(t: Any, h: Any, c: Any, *kept: tf.TensorArray) -> Any:
+            new = sums[t] + tf.matmul(h, recurrent)
+            m, cells, acts = gated(new, c, limit, cell)
+            h, c = tf.where(real[t], m, h), tf.where(real[t], cells, c)
+            return t + 1, h, c, *write(kept, t, (h, c, acts))
+
+        arrays = new_arrays(sums, (width, width, 4 * width))
+        _, _, last, *kept = tf.while_loop(
+            lambda t, *_: t < num_steps, forward, (0, h0, c0, *arrays)
+        )
+        outputs, cells, acts = stack(kept, (width, width, 4 * width))
+
+        def gradient(d_outputs: Any, _: Any, d_last: Any) -> Any:
+            before = shifted(cells, c0)
+            local = Backward(acts, before, cells, mask, limit, cell)
+            back = tf.transpose(recurrent)
+
+            def step(t: Any, d_h: Any, d_c: Any, d_sums: Any) -> Any:
+                d_h = d_h + d_outputs[t]
+                d_new, d_c = local.step(t, d_h, d_c)
+                d_h = tf.matmul(d_new, back) + d_h * local.skipped[t]
+                return t - 1, d_h, d_c, d_sums.write(t, d_new)
+
+            (array,) = new_arrays(sums, (4 * width,))
+            _, d_h0, d_c0, array = tf.while_loop(
+                lambda t, *_: t >= 0,
+                step,
+                (num_steps - 1, tf.zeros_like(h0), d_last, array),
+            )
+            (d_sums,) = stack([array], (4 * width,))
+            return d_sums, outer(shifted(outputs, h0), d_sums), d_h0, d_c0
+
+        return (outputs, cells, last), gradient
+
+    return Sequence(*run(sums, recurrent, *first))
+
+
+def shifted(states: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+    """States before each step, [T, b, ...], from those after it and the first one."""
+    return tf.concat([first[None], states[:-1]], 0)
+
+
+def value(variable: Any) -> tf.Tensor:
+    """What a Keras variable holds, in the precision of the layer that runs."""
+    return tf.convert_to_tensor(keras.ops.convert_to_tensor(variable))
+
+
+def product(x: tf.Tensor, kernel: Any) -> tf.Tensor:
+    """[..., M] times [M, N] as one product of matrices."""
+    kernel = value(kernel)
+    made = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), kernel)
+    return tf.reshape(made, tf.concat([tf.shape(x)[:-1], kernel.shape[1:]], 0))
+
+
+def outer(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Sum of the outer products of all rows of [..., M] and [..., N]: [M, N]."""
+    x = tf.reshape(x, [-1, x.shape[-1]])
+    return tf.matmul(x, tf.reshape(y, [-1, y.shape[-1]]), transpose_a=True)
+
+
+class LSTM(keras.layers.Layer):
+    """Weights of an LSTM; time is the first axis, the order of gates that of `gated`.
+
+    Args:
+      units: H.
+      cell: see `gated`.
+      num_biases: bias vectors; of two the second is redundant (cuDNN has both). The
+        first begins at 1 for forget gates.
+      kernel_initializer: of the input's kernel.
+      recurrent_initializer: of the recurrent kernel of each gate.
+      **kwargs: see `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        cell: Cell = "standard",
+        num_biases: int = 1,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.cell = cell
+        self.num_biases = num_biases
+        self._kernel_initializer = keras.initializers.get(kernel_initializer)
+        self._recurrent_initializer = keras.initializers.get(recurrent_initializer)
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights."""
+        width = 4 * self.units
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], width),
+            initializer=self._kernel_initializer,
+            name="kernel",
+        )
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, width),
+            initializer=self._each_gate,
+            name="recurrent_kernel",
+        )
+        self.bias = self.second_bias = None
+        if self.num_biases:
+            self.bias = self.add_weight(
+                shape=(width,), initializer=self._first_bias, name="bias"
+            )
+        if self.num_biases > 1:
+            self.second_bias = self.add_weight(
+                shape=(width,), initializer="zeros", name="second_bias"
+            )
+        self.built = True
+
+    def _each_gate(self, shape: Any, dtype: Any = None) -> Any:
+        """A square matrix for each gate. An initializer always returns the same one."""
+        square = (self.units, self.units)
+        parts = [self._recurrent_initializer.clone()(square, dtype) for _ in range(4)]
+        return keras.ops.concatenate(parts, axis=1)
+
+    def _first_bias(self, shape: Any, dtype: Any = None) -> Any:
+        """Ones for the forget gate, zeros for the rest."""
+        return keras.ops.repeat(keras.ops.array([0, 0, 1, 0], dtype), self.units)
+
+    def add_biases(self, sums: tf.Tensor) -> tf.Tensor:
+        """Sums with the biases that there are."""
+        for bias in (self.bias, self.second_bias):
+            if bias is not None:
+                sums = sums + value(bias)
+        return sums
+
+    def sequence(
+        self, inputs: Any, mask: Any, first: Any = None, limit: Any = None
+    ) -> Sequence:
+        """Runs over a sequence; see `lstm_sequence`.
+
+        Args:
+          inputs: floating-point [T, b, D].
+          mask: floating-point [T, b, 1].
+          first: outputs and cells before the sequence, floating-point [b, H]; zeros if
+            None.
+          limit: see `gated`.
+        """
+        sums = self.add_biases(product(inputs, self.kernel))
+        if first is None:
+            first = (tf.zeros([tf.shape(inputs)[1], self.units], sums.dtype),) * 2
+        recurrent = value(self.recurrent_kernel)
+        return lstm_sequence(sums, recurrent, mask, first, limit, self.cell)
+
+    def step(self, inputs: Any, outputs: Any, cells: Any, limit: Any = None) -> Any:
+        """Outputs and cells, [b, H], after one input, [b, D]; see `gated`."""
+        both = tf.concat([value(self.kernel), value(self.recurrent_kernel)], 0)
+        sums = tf.matmul(tf.concat([inputs, outputs], -1), both)
+        return gated(self.add_biases(sums), cells, limit, self.cell)[:2]

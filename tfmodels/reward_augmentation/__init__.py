@@ -1,0 +1,1 @@
+"""Reward-augmented maximum likelihood: payoffs, samplers, weights; of no model."""

@@ -1,0 +1,1 @@
+"""Sentences and their translations: files and generated ones, as batches of pieces."""

@@ -1,0 +1,19 @@
+"""The section `export` of an experiment."""
+
+import pydantic
+
+from tfmodels.config import Config
+
+
+class ExportConfig(Config):
+    """How an exported model is calibrated, and how close to Keras it must stay."""
+
+    calibration_examples: int = pydantic.Field(default=200, ge=1)
+    """Training examples from which ranges of quantized tensors are taken."""
+    min_agreement: float = pydantic.Field(default=0.99, ge=0, le=1)
+    """Least share of test examples to which quantized and Keras model answer alike."""
+    max_accuracy_drop: float = pydantic.Field(default=0.01, ge=0, le=1)
+    """Most accuracy (a fraction) that a quantized model may lose on the test split."""
+    stages: int | None = pydantic.Field(default=None, ge=1)
+    """Files of an export in a chain; when absent as many as the stages of a pipeline,
+    or two for another strategy."""

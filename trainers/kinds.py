@@ -1,0 +1,108 @@
+"""Every kind of model, task, objective and data, and which of them go together."""
+
+from typing import TYPE_CHECKING
+from typing import Annotated
+
+import pydantic
+
+from tfmodels.acoustic.config import AcousticConfig
+from tfmodels.catalog import MODELS
+from tfmodels.classification.config import ImageClassifierConfig
+from tfmodels.config import Config
+from tfmodels.config import tagged_union
+from tfmodels.gnmt.config import GNMTConfig
+from tfmodels.transformer.config import TransformerConfig
+from trainers.data.config import DigitsData
+from trainers.data.config import ImageData
+from trainers.data.config import ImageFolderData
+from trainers.data.config import ManifestData
+from trainers.data.config import RecordedUtterancesData
+from trainers.data.config import RecordsData
+from trainers.data.config import SortingData
+from trainers.data.config import SpokenDigitsData
+from trainers.data.config import TextData
+from trainers.data.config import TokenData
+from trainers.data.config import UtteranceData
+from trainers.data.config import WordLoopData
+from trainers.data.parallel.config import NumberWordsData
+from trainers.data.parallel.config import ParallelData
+from trainers.data.parallel.config import ParallelTextData
+from trainers.objectives.config import CrossEntropyConfig
+from trainers.objectives.config import ExpectedRewardConfig
+from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
+from trainers.objectives.sequence_discriminative.config import (
+    SequenceDiscriminativeConfig,
+)
+from trainers.tasks.config import AcousticModelingConfig
+from trainers.tasks.config import ImageClassificationConfig
+from trainers.tasks.config import LanguageModelingConfig
+from trainers.tasks.config import TranslationConfig
+
+if TYPE_CHECKING:
+    AnyModel = Config
+    AnyTask = (
+        AcousticModelingConfig
+        | ImageClassificationConfig
+        | LanguageModelingConfig
+        | TranslationConfig
+    )
+    AnyObjective = (
+        CrossEntropyConfig
+        | ExpectedRewardConfig
+        | RewardAugmentedConfig
+        | SequenceDiscriminativeConfig
+    )
+else:
+    AnyModel = tagged_union(entry.config for entry in MODELS.values())
+    AnyTask = tagged_union(
+        [
+            AcousticModelingConfig,
+            ImageClassificationConfig,
+            LanguageModelingConfig,
+            TranslationConfig,
+        ]
+    )
+    AnyObjective = tagged_union(
+        [
+            CrossEntropyConfig,
+            ExpectedRewardConfig,
+            RewardAugmentedConfig,
+            SequenceDiscriminativeConfig,
+        ]
+    )
+
+AnyData = Annotated[
+    DigitsData
+    | ImageFolderData
+    | ManifestData
+    | NumberWordsData
+    | ParallelTextData
+    | RecordedUtterancesData
+    | RecordsData
+    | SortingData
+    | SpokenDigitsData
+    | TextData
+    | WordLoopData,
+    pydantic.Field(discriminator="kind"),
+]
+
+DATA_OF_TASK: dict[type[Config], type[Config]] = {
+    AcousticModelingConfig: UtteranceData,
+    ImageClassificationConfig: ImageData,
+    LanguageModelingConfig: TokenData,
+    TranslationConfig: ParallelData,
+}
+"""What each task can learn from."""
+
+MODEL_OF_TASK: dict[type[Config], type[Config]] = {
+    AcousticModelingConfig: AcousticConfig,
+    ImageClassificationConfig: ImageClassifierConfig,
+    LanguageModelingConfig: TransformerConfig,
+    TranslationConfig: GNMTConfig,
+}
+"""What each task can teach."""
+
+TASK_OF_OBJECTIVE: dict[type[Config], type[Config]] = {
+    SequenceDiscriminativeConfig: AcousticModelingConfig,
+}
+"""Objectives that need one kind of task; others suit all."""

@@ -1,0 +1,1 @@
+"""Reward-augmented maximum likelihood: a plain loss on drawn outputs."""

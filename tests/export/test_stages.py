@@ -221,7 +221,7 @@ def test_weights_that_no_file_can_hold_are_refused(tmp_path, monkeypatch):
 
 
 def test_a_folder_without_stages_is_a_data_error(tmp_path):
-    with pytest.raises(DataError, match="holds no stages"):
+    with pytest.raises(DataError, match="holds no program"):
         StagedLiteProgram(tmp_path)
     (tmp_path / "stage_0000.tflite").write_bytes(b"damaged")
     with pytest.raises(DataError, match=r"stage_0000\.tflite"):

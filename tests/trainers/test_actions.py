@@ -12,7 +12,7 @@ from tests.trainers.toy import ToyTask
 from tests.trainers.toy import toy_stage
 from tfmodels.errors import Diverged
 from trainers import actions
-from trainers.durations import ProfileConfig
+from trainers.experiment import ProfileConfig
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard
 from trainers.interfaces import Stage

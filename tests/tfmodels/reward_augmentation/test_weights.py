@@ -153,5 +153,6 @@ def test_rewards_by_hand():
     assert bleu(one[:4], one) == pytest.approx(math.exp(1 - 5 / 4))
     assert f1((5, 5, 1), (1, 5)) == pytest.approx(2 * 2 / 5)
     assert gleu((1,), one) == pytest.approx(1 / 14)
-    assert gleu((), ()) == bleu((), ()) == f1((), ()) == 1
+    assert bleu((), ()) == f1((), ()) == 1
+    assert gleu((), ()) == 0
     assert gleu((), one) == bleu((), one) == bleu(one, ()) == f1((), one) == 0

@@ -47,6 +47,9 @@ class ToyTranslator(keras.Model):
         logits = tf.gather(self.follows.value, target) + memory["mean"][:, None]
         return {"logits": logits}
 
+    def call(self, inputs: Any, training: bool = False) -> dict[str, tf.Tensor]:
+        return self.decode_targets(self.encode(inputs["source"]), inputs["target"])
+
     def probabilities(self, source: tf.Tensor) -> tf.Tensor:
         """Of the first token, float32 [b, V]."""
         start = tf.ones(tf.shape(source)[:1], tf.int32)

@@ -59,6 +59,8 @@ def test_shapes_are_known_but_for_lengths(opened):
         "label": (4, None),
         "weight": (4, None),
         "index": (4,),
+        "seed": (4, 2),
+        "epoch": (4,),
     }
 
 

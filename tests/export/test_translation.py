@@ -45,7 +45,7 @@ def spoken(tmp_path_factory) -> Opened:
     data = two_languages(tmp_path_factory.mktemp("spoken"))
     values = read_yaml(NUMBERS, "numbers")
     values["model"]["vocabulary_size"] = data["vocabulary_size"]
-    values["task"]["target_language"] = "fo"
+    values["task"]["target_language"] = "fr"
     return Opened(Experiment.parse({**values, "data": data}))
 
 
@@ -128,7 +128,7 @@ def test_a_language_is_asked_for(spoken):
     vocabulary = spoken.task.vocabulary
     pieces = spoken.task._source._pieces("b a d")
     answers = {}
-    for language in ("ba", "fo"):
+    for language in ("ba", "fr"):
         asked = np.array([language])
         said = program(
             "translate", {"text": np.array(["b a d"]), "target_language": asked}
@@ -137,18 +137,18 @@ def test_a_language_is_asked_for(spoken):
         found = program("translate_ids", {"source": ids})
         np.testing.assert_allclose(said["score"], found["scores"], rtol=1e-5)
         answers[language] = found["scores"][0, 0]
-    assert abs(answers["ba"] - answers["fo"]) > 1e-4
+    assert abs(answers["ba"] - answers["fr"]) > 1e-4
     ours = spoken.signatures.predict(program, "b a d")[0].score
-    assert ours == pytest.approx(answers["fo"], rel=1e-5)
+    assert ours == pytest.approx(answers["fr"], rel=1e-5)
     wrong = {"text": np.array(["b"]), "target_language": np.array(["xx"])}
-    with pytest.raises(tf.errors.InvalidArgumentError, match="one of ba, fo"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="one of ba, fr"):
         program("translate", wrong)
 
 
 def test_text_is_composed_before_it_is_cut(spoken):
     """Of an accent the two forms that Unicode has are one."""
     program = KerasProgram(spoken.signatures.serving(spoken.model))
-    asked = np.array(["fo", "fo"])
+    asked = np.array(["fr", "fr"])
     texts = np.array(["\u00e9 a", "e\u0301 a"])
     said = program("translate", {"text": texts, "target_language": asked})
     np.testing.assert_array_equal(said["score"][0], said["score"][1])

@@ -43,7 +43,7 @@ def two_languages(folder: Path) -> dict[str, Any]:
     """Letters, to be said after one another in one language, backwards in the other."""
     words = ["a b c d a", "b c d b", "d a c c b a", "c", "a c b d c", "d d b a b"]
     corpora = []
-    for language, step in (("fo", 1), ("ba", -1)):
+    for language, step in (("fr", 1), ("ba", -1)):
         table = folder / f"{language}.tsv"
         lines = (f"{word}\t{word[::step]}" for word in words)
         table.write_text("\n".join(lines) + "\n", encoding="utf-8")

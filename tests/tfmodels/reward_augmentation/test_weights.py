@@ -154,4 +154,5 @@ def test_rewards_by_hand():
     assert f1((5, 5, 1), (1, 5)) == pytest.approx(2 * 2 / 5)
     assert gleu((1,), one) == pytest.approx(1 / 14)
     assert bleu((), ()) == f1((), ()) == 1
+    assert gleu((), ()) == 0
     assert gleu((), one) == bleu((), one) == bleu(one, ()) == f1((), one) == 0

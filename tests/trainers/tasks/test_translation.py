@@ -227,12 +227,12 @@ def test_a_language_is_asked_for(spoken):
 
         return search
 
-    for language in ("fo", "ba"):
+    for language in ("fr", "ba"):
         task = spoken(language)
         task._searcher = echo
         assert str(task.predict(None, "a d")) == "a d"
         assert task.vocabulary.names[asked[-1]] == f"<2{language}>"
-    with pytest.raises(DataError, match=r"\(ba, fo\)\. Received None"):
+    with pytest.raises(DataError, match=r"\(ba, fr\)\. Received None"):
         spoken().predict(None, "a d")
     with pytest.raises(DataError, match="Received 'xx'"):
         spoken("xx").predict(None, "a d")

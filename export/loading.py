@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from export.integer.program import IntegerProgram
 from export.interfaces import Program
 from export.interfaces import SavedProgram
 from export.interfaces import Signatures
@@ -30,6 +31,7 @@ _PROGRAMS: dict[str, Callable[[Path], SavedProgram]] = {
     "tflite": LiteProgram,
     "tflite_files": LitePrograms,
     "tflite_stages": StagedLiteProgram,
+    "integer": IntegerProgram,
 }
 
 

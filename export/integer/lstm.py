@@ -120,7 +120,7 @@ def encoded(
     upper: list[IntegerLSTM],
     inputs: np.ndarray,
     lengths: np.ndarray,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """What an encoder makes of sequences.
 
     Both directions side by side, then layers above one another; from the third layer
@@ -134,16 +134,18 @@ def encoded(
       lengths: int [n].
 
     Returns:
-      int16 [T, n, H].
+      Encodings, int16 [T, n, H], and the layers' last outputs and cells, int16
+      [n, L, 2, H]; the lowest layer's are those of its backward half.
     """
     places = np.arange(len(inputs))[:, None]
     mask = places < lengths
     order = np.where(mask, lengths - 1 - places, places)
     rows = np.arange(inputs.shape[1])
     ahead, _ = forward.sequence(inputs, mask)
-    back, _ = backward.sequence(inputs[order, rows], mask)
-    x = np.concatenate([ahead, back[order, rows]], axis=-1)
+    back, final = backward.sequence(inputs[order, rows], mask)
+    x, finals = np.concatenate([ahead, back[order, rows]], axis=-1), [final]
     for number, layer in enumerate(upper):
-        outputs, _ = layer.sequence(x, mask)
+        outputs, final = layer.sequence(x, mask)
         x = outputs if number == 0 else added(outputs, x)
-    return x
+        finals.append(final)
+    return x, np.array(finals).transpose(2, 0, 1, 3)

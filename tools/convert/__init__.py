@@ -1,0 +1,1 @@
+"""Weights of other programs' models, as run folders of this one."""

@@ -52,6 +52,7 @@ _SORTING = (
 _CROSS_ENTROPY = "the end of cross entropy, decoded at its own best scale"
 RECIPES = (
     Recipe("googlenet/tiny", "test/top1", 0.95, _DIGITS),
+    Recipe("googlenet/async_tiny", "test/top1", 0.95, _DIGITS, processes=2),
     Recipe("inception_v4/tiny", "test/top1", 0.95, _DIGITS),
     Recipe("inception_v4/resnet_v2_tiny", "test/top1", 0.96, _DIGITS),
     Recipe("gpipe/tiny", "test/sequence_accuracy", 0.97, _SORTING),
@@ -91,6 +92,13 @@ RECIPES = (
             # As many updates, each from the gradients of both.
             (("strategy.synchronous=true",), (0,), 0),
         )
+    ),
+    Recipe(
+        "gnmt/tiny",
+        "test/exact_match",
+        0.97,
+        "the nearest training number's words: 0, as all test numbers are others",
+        figures="integer_engine",
     ),
     Recipe(
         "async_sequence/fsdd",

@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
@@ -14,6 +15,9 @@ from tools.results.parts import part_file
 from tools.results.parts import python
 from tools.results.parts import tfmodels
 from tools.results.recipes import Recipe
+
+
+_COLUMNS = {"tflite_int8": "integer-only TFLite", "integer": "integer engine"}
 
 
 def train(recipe: Recipe) -> dict[str, Any]:
@@ -32,18 +36,19 @@ def train(recipe: Recipe) -> dict[str, Any]:
     return {**recipe._asdict(), "runs": runs}
 
 
-def _integer_export(recipe: Recipe, workdir: Path) -> dict[str, float]:
+def _integer_export(
+    recipe: Recipe, workdir: Path, preset: str = "tflite_int8"
+) -> dict[str, float]:
     """The metric, and the integer-only export's, which `verify` finds within bounds."""
-    artefact = workdir / "tflite_int8"
-    preset = ["--preset", "tflite_int8", "--output", str(artefact)]
-    tfmodels("export", str(workdir), *preset)
+    artefact = workdir / preset
+    tfmodels("export", str(workdir), "--preset", preset, "--output", str(artefact))
     code = (
         "import export, json, sys; v = export.verify(sys.argv[1]);"
         "print(json.dumps(v.checks[-1].metrics))"
     )
     output = python("-c", code, str(artefact)).splitlines()[-1]
     quantized = json.loads(output)[recipe.metric.split("/")[1]]
-    return {**_final(recipe, workdir), "integer-only TFLite": float(quantized)}
+    return {**_final(recipe, workdir), _COLUMNS[preset]: float(quantized)}
 
 
 def _final(recipe: Recipe, workdir: Path) -> dict[str, float]:
@@ -80,5 +85,8 @@ class Figures(NamedTuple):
 FIGURES = {
     "final": Figures(_final, "the averaged weights"),
     "integer_export": Figures(_integer_export, "the averaged weights"),
+    "integer_engine": Figures(
+        partial(_integer_export, preset="integer"), "the averaged weights"
+    ),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
 }

@@ -1,7 +1,6 @@
 """The harness of the pipeline benchmarks, at sizes that say nothing about speed."""
 
 import os
-import sys
 
 import pytest
 
@@ -11,10 +10,11 @@ from tools.benchmark.pipeline_memory import pipeline_memory
 from tools.benchmark.pipeline_model import Sizes
 from tools.benchmark.pipeline_model import pipeline_rival
 from tools.benchmark.pipeline_peer import pipeline_peer
-from tools.benchmark.pipeline_peer import torch_version
 from tools.benchmark.pipeline_speed import pipeline_speed
 from tools.benchmark.rivals import Rival
 from tools.benchmark.rivals import two_cores
+from tools.benchmark.torch_peer import torch_python
+from tools.benchmark.torch_peer import torch_version
 
 TINY = Sizes(
     num_layers=2,
@@ -98,7 +98,7 @@ def test_memory() -> None:
 @several_cores
 def test_peer() -> None:
     try:
-        torch_version(os.environ.get("TFMODELS_TORCH_PYTHON", sys.executable))
+        torch_version(torch_python())
     except ConfigError:
         pytest.skip("no PyTorch")
     found = pipeline_peer(rounds=1, num_steps=1, sizes=TINY)

@@ -15,6 +15,10 @@ BENCHMARKS = {
         "tools.benchmark.forward_backward_peer:forward_backward_peer"
     ),
     "parameter_server": "tools.benchmark.parameter_server:parameter_server",
+    "translation_training": "tools.benchmark.translation_training:translation_training",
+    "translation_decoding": "tools.benchmark.translation_decoding:translation_decoding",
+    "wordpieces": "tools.benchmark.wordpieces:wordpieces",
+    "raml_sampling": "tools.benchmark.raml_sampling:raml_sampling",
     "start_up": "tools.benchmark.start_up:start_up",
 }
 """Name -> where it is implemented."""

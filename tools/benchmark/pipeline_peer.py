@@ -1,8 +1,6 @@
 """Against torch.distributed.pipelining on the same Transformer, batch and schedule."""
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -11,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tfmodels.errors import ConfigError
 from tools.benchmark.pipeline_model import SIZES
 from tools.benchmark.pipeline_model import Sizes
 from tools.benchmark.pipeline_model import pipeline_rival
@@ -21,9 +18,10 @@ from tools.benchmark.rivals import start
 from tools.benchmark.rivals import stop
 from tools.benchmark.rivals import two_cores
 from tools.benchmark.timing import machine
+from tools.benchmark.torch_peer import torch_python
+from tools.benchmark.torch_peer import torch_version
 from tools.launch.local import free_ports
 
-_VARIABLE = "TFMODELS_TORCH_PYTHON"
 _PROGRAM = Path(__file__).with_name("torch_pipeline.py")
 
 
@@ -42,7 +40,7 @@ def pipeline_peer(
     Raises:
       ConfigError: there is no PyTorch.
     """
-    interpreter = os.environ.get(_VARIABLE, sys.executable)
+    interpreter = torch_python()
     torch = torch_version(interpreter)
     cores = two_cores()
     ours: dict[str, Any] = {"stages": 2, "schedule": "1f1b", "inline": "true"}
@@ -74,27 +72,6 @@ def pipeline_peer(
         / per_second["remote_one_micro_batch"],
         "machine": machine(),
     }
-
-
-def torch_version(interpreter: str) -> str:
-    """The PyTorch of a Python.
-
-    Raises:
-      ConfigError: it has none.
-    """
-    code = "import numpy, torch.distributed.pipelining; print(torch.__version__)"
-    try:
-        found = subprocess.run(
-            [interpreter, "-c", code], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise ConfigError(
-            f"{_VARIABLE}: no PyTorch to compare with. Expected the path of a Python"
-            " that has it and NumPy, such as that of an environment made by `python -m"
-            f" venv T && T/bin/pip install torch numpy`. Received {interpreter!r}:"
-            f" {error}"
-        ) from None
-    return found.stdout.strip()
 
 
 def _torch(interpreter: str, sizes: Sizes, cores: Sequence[int]) -> Rival:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -132,10 +133,55 @@ def compare(
     """
     for rival in rivals.values():
         rival.answer()
+    return take_turns(rivals, num_steps, rounds, steps=num_steps)
+
+
+def take_turns(
+    rivals: Mapping[str, Rival], amount: float, rounds: int, **request: Any
+) -> tuple[dict[str, float], dict[str, list[dict[str, Any]]]]:
+    """`compare` for rivals that are ready, and any request.
+
+    Args:
+      rivals: by name.
+      amount: how much work a turn is.
+      rounds: turns each rival gets, after one to warm up.
+      **request: what they are asked to do in a turn.
+    """
     answers: dict[str, list[dict[str, Any]]] = {name: [] for name in rivals}
 
-    def train(name: str) -> float:
-        answers[name].append(rivals[name].ask(steps=num_steps))
-        return float(num_steps)
+    def work(name: str) -> float:
+        answers[name].append(rivals[name].ask(**request))
+        return float(amount)
 
-    return rates({name: partial(train, name) for name in rivals}, rounds), answers
+    return rates({name: partial(work, name) for name in rivals}, rounds), answers
+
+
+def speeds(
+    rivals: Mapping[str, Rival], amount: float, rounds: int, peer: str, **request: Any
+) -> dict[str, Any]:
+    """Work per second, and per CPU second of all threads, and all over the peer's.
+
+    The latter tells more on a machine that others use too.
+
+    Args:
+      rivals: by name; they answer with ``cpu_seconds``.
+      amount: how much work a turn is.
+      rounds: see `take_turns`.
+      peer: name of the one that others are compared with.
+      **request: see `take_turns`.
+    """
+    per_second, answers = take_turns(rivals, amount, rounds, **request)
+    per_cpu = {
+        name: amount / statistics.median(answer["cpu_seconds"] for answer in given[1:])
+        for name, given in answers.items()
+    }
+    return {
+        "per_second": per_second,
+        "over_peer": _over(per_second, peer),
+        "per_cpu_second": per_cpu,
+        "over_peer_per_cpu_second": _over(per_cpu, peer),
+    }
+
+
+def _over(speed: Mapping[str, float], peer: str) -> dict[str, float]:
+    return {name: s / speed[peer] for name, s in speed.items() if name != peer}

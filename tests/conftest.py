@@ -105,11 +105,3 @@ def sorting_artefact(sorting_run: Path, made_once: Make) -> Callable[[str], Path
     return lambda preset: made_once(
         f"sorting_{preset}", lambda folder: export.export(sorting_run, preset, folder)
     )
-
-
-@pytest.fixture(scope="session")
-def numbers_artefact(numbers_run: Path, made_once: Make) -> Callable[[str], Path]:
-    """Exports a preset of the translator and returns the folder."""
-    return lambda preset: made_once(
-        f"numbers_{preset}", lambda folder: export.export(numbers_run, preset, folder)
-    )

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import export
 from export.runtime import KerasProgram
 from export.signatures.translation import TranslationSignatures
 from tests.trainers.translating import NUMBERS
@@ -15,7 +14,6 @@ from tfmodels.decoding.translation import translate
 from tfmodels.errors import DataError
 from trainers.configuration import read_yaml
 from trainers.experiment import Experiment
-from trainers.runs import load_run
 from trainers.stages import open_task
 
 WIRINGS = ["paper", "gnmt_v2", "bottom_query"]
@@ -158,35 +156,3 @@ def test_text_is_composed_before_it_is_cut(spoken, asked):
         scores.append(asked("translate", given)["score"][0, 0])
         scores.append(spoken.signatures.predict(asked, text)[0].score)
     assert scores == pytest.approx([scores[0]] * 4, rel=1e-5)
-
-
-@pytest.mark.slow
-def test_an_artefact_translates_as_its_run(numbers_artefact, numbers_run):
-    """SavedModel and TFLite in float32, read back by runtimes of others."""
-    folder = numbers_artefact("tflite_float32")
-    loaded, run = export.load(folder), load_run(numbers_run)
-    for text in ("seven", "two hundred thirteen"):
-        ours, expected = loaded.predict(text), run.task.predict(run.model, text)
-        assert [answer.text for answer in ours] == [answer.text for answer in expected]
-        assert ours[0].score == pytest.approx(expected[0].score, rel=1e-4)
-        assert ours[0].alignment == expected[0].alignment
-    said = loaded.programs["saved_model"](
-        "serving_default", {"text": np.array(["seven"])}
-    )
-    assert said["translation"][0, 0].decode() == str(loaded.predict("seven"))
-    verification = export.verify(folder, max_examples=5)
-    assert [check.kind for check in verification.checks] == [
-        "keras",
-        "saved_model",
-        "tflite",
-    ]
-    assert all(check.agreement == 1 for check in verification.checks)
-
-
-@pytest.mark.slow
-def test_integers_agree_where_attention_stays_in_floating_point(numbers_artefact):
-    verification = export.verify(numbers_artefact("tflite_int16x8"), max_examples=20)
-    integers = verification.checks[-1]
-    assert integers.kind == "tflite_files"
-    assert 0 < integers.errors["logits"] <= integers.bound
-    assert integers.agreement >= 0.95

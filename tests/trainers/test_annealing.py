@@ -1,6 +1,5 @@
 """Models that change as training goes on learn at which step of the run they are."""
 
-import shutil
 from typing import Any
 
 import keras
@@ -8,10 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import trainers
 from tests.trainers.asynchronous import opened
-from tests.trainers.small import assert_same_state
-from tests.trainers.small import last_state
 from tests.trainers.toy import ToyTask
 from tests.trainers.toy import toy_stage
 from trainers.actions import Anneal
@@ -119,17 +115,3 @@ def test_replicas_that_do_not_wait_count_for_themselves():
         again.trainable.state[name].assign(value)
     again.trainable.run(2)
     np.testing.assert_array_equal(kernel_of(again.placed), kernel_of(made.placed))
-
-
-@pytest.mark.slow
-def test_a_run_resumes_where_it_was(numbers_run, tmp_path):
-    """Its limit moves until the last step, from a step within the schedule on."""
-    copy = shutil.copytree(numbers_run, tmp_path / "run")
-    shutil.rmtree(copy / "checkpoints" / "step-00000040")
-    (copy / "metrics.json").unlink()
-    state = last_state(copy)
-    step = [n for n in state if n.endswith("training_step") and n.startswith("model/")]
-    assert [int(state[name]) for name in step] == [20]
-    assert trainers.train(copy / "config.yaml", copy).step == 40
-    assert_same_state(copy, numbers_run)
-    assert int(last_state(copy)[step[0]]) == 40

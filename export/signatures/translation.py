@@ -234,13 +234,16 @@ class TranslationSignatures:
 
     def examples(self, split: str, limit: int) -> Iterator[Batch]:
         """Pairs as evaluation sees them, one at a time; all or `limit` of them."""
-        batches = self._batches(split)
-        size = int(batches.cardinality())
+        data = self._data
+        source = open_parallel(data)
+        size = source.examples(split).size
         wanted = np.linspace(0, size, min(limit, size), endpoint=False).astype(int)
         chosen = set(wanted.tolist())
+        batches = parallel_dataset(source, data, split, self._seed)
         for number, batch in enumerate(batches.as_numpy_iterator()):
-            if number in chosen:
-                yield batch
+            for row in range(data.batch_size):
+                if number * data.batch_size + row in chosen:
+                    yield {k: _trimmed(v[row : row + 1]) for k, v in batch.items()}
 
     def _batches(self, split: str) -> tf.data.Dataset:
         data = self._data.model_copy(update={"batch_size": 1})
@@ -291,3 +294,10 @@ class TranslationSignatures:
 
 def _named(kind: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{kind}_{name}": tensor for name, tensor in tensors.items()}
+
+
+def _trimmed(values: np.ndarray) -> np.ndarray:
+    """A row without the padding that only other rows of its batch need."""
+    if values.ndim == 1:
+        return values
+    return values[:, : max(1, np.count_nonzero(values))]

@@ -16,7 +16,6 @@ from tools.results.parts import python
 from tools.results.parts import tfmodels
 from tools.results.recipes import Recipe
 
-
 _COLUMNS = {"tflite_int8": "integer-only TFLite", "integer": "integer engine"}
 
 

@@ -18,7 +18,12 @@ from trainers.experiment import Experiment
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 ROOMS = ("tfmodels", "trainers", "export", "tools")
 # Run by another Python, which has what they import.
-FOREIGN = {"torch_pipeline.py", "torch_pychain.py"}
+FOREIGN = {
+    "joey_search.py",
+    "torch_gnmt.py",
+    "torch_pipeline.py",
+    "torch_pychain.py",
+}
 LIGHT = ("config.py", "catalog.py", "errors.py", "durations.py", "experiment.py")
 HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "scipy")
 

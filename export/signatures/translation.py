@@ -234,15 +234,13 @@ class TranslationSignatures:
 
     def examples(self, split: str, limit: int) -> Iterator[Batch]:
         """Pairs as evaluation sees them, one at a time; all or `limit` of them."""
-        data = self._data
-        source = open_parallel(data)
+        source, rows = open_parallel(self._data), self._data.batch_size
         size = source.examples(split).size
         wanted = np.linspace(0, size, min(limit, size), endpoint=False).astype(int)
-        chosen = set(wanted.tolist())
-        batches = parallel_dataset(source, data, split, self._seed)
+        batches = parallel_dataset(source, self._data, split, self._seed)
         for number, batch in enumerate(batches.as_numpy_iterator()):
-            for row in range(data.batch_size):
-                if number * data.batch_size + row in chosen:
+            for row in range(rows):
+                if number * rows + row in wanted:
                     yield {k: _trimmed(v[row : row + 1]) for k, v in batch.items()}
 
     def _batches(self, split: str) -> tf.data.Dataset:

@@ -57,7 +57,7 @@ SYSTEMS = (
     System(
         "gnmt",
         "Google's neural machine translation",
-        "test/bleu",
+        "test/exact_match",
         ("tfmodels/gnmt/",),
     ),
     System(
@@ -75,7 +75,7 @@ SYSTEMS = (
     System(
         "raml",
         "Reward-augmented maximum likelihood",
-        "test/bleu",
+        "test/exact_match",
         ("trainers/objectives/reward_augmented/", "tfmodels/reward_augmentation/"),
     ),
     System(

@@ -296,6 +296,4 @@ def _named(kind: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trimmed(values: np.ndarray) -> np.ndarray:
     """A row without the padding that only other rows of its batch need."""
-    if values.ndim == 1:
-        return values
-    return values[:, : max(1, np.count_nonzero(values))]
+    return values if values.ndim == 1 else values[:, : np.count_nonzero(values)]

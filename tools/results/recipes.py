@@ -101,6 +101,21 @@ RECIPES = (
         figures="integer_engine",
     ),
     Recipe(
+        "raml/tiny",
+        "test/exact_match",
+        0.80,
+        "plain maximum likelihood with as many steps, below",
+        figures="final",
+    ),
+    Recipe(
+        "raml/tiny",
+        "test/exact_match",
+        0.75,
+        "reward-augmented likelihood, above",
+        ("objective={kind: cross_entropy}",),
+        figures="final",
+    ),
+    Recipe(
         "async_sequence/fsdd",
         "test/wer",
         0.05,

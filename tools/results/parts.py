@@ -14,7 +14,8 @@ RUNS = ROOT / "runs" / "results"
 
 def part_file(name: str) -> Path:
     """The file of a part's figures."""
-    return PARTS / f"{re.sub(r'[/ =]', '_', name)}.json"
+    plain = re.sub(r"[^\w.-]+", "_", name).strip("_")
+    return PARTS / f"{plain}.json"
 
 
 def tfmodels(*arguments: str) -> str:

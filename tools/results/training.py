@@ -36,13 +36,21 @@ def train(recipe: Recipe) -> dict[str, Any]:
 
 
 def _integer_export(
-    recipe: Recipe, workdir: Path, preset: str = "tflite_int8"
+    recipe: Recipe, workdir: Path, preset: str = "tflite_int8", most: int = 2000
 ) -> dict[str, float]:
-    """The metric, and the integer-only export's, which `verify` finds within bounds."""
+    """The metric, and that of an export in integers which `verify` finds within bounds.
+
+    Args:
+      recipe: what was trained.
+      workdir: the run.
+      preset: of the export.
+      most: examples of the test split to verify it on.
+    """
     artefact = workdir / preset
     tfmodels("export", str(workdir), "--preset", preset, "--output", str(artefact))
     code = (
-        "import export, json, sys; v = export.verify(sys.argv[1], max_examples=500);"
+        "import export, json, sys;"
+        f"v = export.verify(sys.argv[1], max_examples={most});"
         "print(json.dumps(v.checks[-1].metrics))"
     )
     output = python("-c", code, str(artefact)).splitlines()[-1]
@@ -85,7 +93,8 @@ FIGURES = {
     "final": Figures(_final, "the averaged weights"),
     "integer_export": Figures(_integer_export, "the averaged weights"),
     "integer_engine": Figures(
-        partial(_integer_export, preset="integer"), "the averaged weights"
+        partial(_integer_export, preset="integer", most=500),
+        "the averaged weights; the engine's of 500 examples",
     ),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
 }

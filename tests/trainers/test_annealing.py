@@ -24,8 +24,8 @@ class Annealed(keras.Model):
     """A layer whose outputs are multiplied by one more than the number of the step."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.layer = keras.layers.Dense(3)
+        super().__init__(name="annealed")
+        self.layer = keras.layers.Dense(3, name="layer")
         self.training_step = self.add_weight(
             shape=(),
             dtype="int64",

@@ -83,6 +83,7 @@ def test_sentences_that_are_too_long_are_refused(opened):
         opened.signatures.predict(program, "y" * 119)
 
 
+@pytest.mark.slow
 def test_what_is_served(opened, examples):
     program = KerasProgram(opened.signatures.serving(opened.model))
     assert program.endpoints == ("translate", "translate_ids", "score")

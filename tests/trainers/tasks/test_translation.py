@@ -55,6 +55,7 @@ def summed(parts):
     }
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_decoded_texts(run, numbers_run, batches, outputs):
     task = run.task
     said, written = [], []
@@ -118,6 +119,7 @@ def test_bleu_and_what_counts(spoken):
             np.testing.assert_array_equal(ours, theirs, err_msg=name)
 
 
+@pytest.mark.slow
 def test_the_price_of_tokens_is_that_of_their_probabilities(run, batches, outputs):
     batch, made = batches[1], outputs[1]
     logits = np.asarray(made["logits"], np.float64)
@@ -129,6 +131,7 @@ def test_the_price_of_tokens_is_that_of_their_probabilities(run, batches, output
     assert float(count) == np.count_nonzero(label[weight.any(axis=1)])
 
 
+@pytest.mark.slow
 def test_training_does_not_search(run):
     batch = next(iter(run.task.dataset("train")))
     made = run.task.outputs(run.model, batch, training=True)
@@ -136,6 +139,7 @@ def test_training_does_not_search(run):
     assert set(run.task.metrics(made, batch)) == {"token_accuracy", "nats_per_token"}
 
 
+@pytest.mark.slow
 def test_it_learns(numbers_run):
     lines = (numbers_run / "metrics.jsonl").read_text().splitlines()
     losses = [
@@ -146,6 +150,7 @@ def test_it_learns(numbers_run):
     assert {"curves.png", "test_predictions.png", "test_attention.png"} <= names
 
 
+@pytest.mark.slow
 def test_pictures(run, batches, outputs):
     drawn = run.task.figures(outputs[1], batches[1], {})
     assert set(drawn) == {"predictions", "attention"}
@@ -156,12 +161,14 @@ def test_pictures(run, batches, outputs):
     assert isinstance(samples["sentences"], Figure)
 
 
+@pytest.mark.slow
 def test_health_is_the_share_at_the_bound(run, batches):
     found = run.task.diagnostics(run.model, batches[0])
     assert "clipped/encoder2/cells" in found
     assert all(0 <= share <= 1 for share in found.values())
 
 
+@pytest.mark.slow
 def test_answers_come_best_first_with_what_they_looked_at(run):
     answers = run.task.predict(run.model, "seven")
     assert 1 < len(answers) <= 3
@@ -175,6 +182,7 @@ def test_answers_come_best_first_with_what_they_looked_at(run):
     assert len(answers.table(9).splitlines()) == 2 * len(answers)
 
 
+@pytest.mark.slow
 def test_answers_are_read_up_to_their_lengths(run):
     names = run.task.vocabulary.names
     one, two = (names.index(piece) for piece in ("e", "i"))
@@ -201,6 +209,7 @@ def test_model_and_vocabulary_must_fit():
         task_of(experiment)
 
 
+@pytest.mark.slow
 def test_an_evaluation_again_gives_the_same(numbers_run, tmp_path):
     copy = shutil.copytree(numbers_run, tmp_path / "run")
     expected = json.loads((numbers_run / "metrics.json").read_text())
@@ -238,6 +247,7 @@ def test_a_language_is_asked_for(spoken):
         spoken("xx").predict(None, "a d")
 
 
+@pytest.mark.slow
 def test_predictions_may_search_otherwise(numbers_run):
     run = load_run(numbers_run, ["task.search={beam_width: 1}"])
     assert len(run.task.predict(run.model, "seven")) == 1

@@ -51,6 +51,7 @@ def samples(batches: list[dict[str, np.ndarray]]) -> dict[Any, list[int]]:
     return found
 
 
+@pytest.mark.slow
 def test_replicas_and_a_later_start_draw_the_same() -> None:
     made = stage(**MILD)
     whole = samples(list(made.batches().take(6).as_numpy_iterator()))

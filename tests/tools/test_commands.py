@@ -147,6 +147,7 @@ def test_brackets_in_names_are_printed(
     assert out.startswith(f"{picture}: ")
 
 
+@pytest.mark.slow
 def test_predict_lists_the_best_answers(
     tfmodels: Command, numbers_run: Path, run_folder: Path
 ) -> None:

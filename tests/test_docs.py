@@ -151,7 +151,8 @@ def check_yaml(text: str) -> None:
     if "model" in sections:
         Experiment.parse(sections)
         return
-    shipped = "gnmt/tiny" if "parallel_text" in text else "googlenet/tiny"
+    of_translation = "parallel_text" in text or "expected_reward" in text
+    shipped = "gnmt/tiny" if of_translation else "googlenet/tiny"
     values = load_experiment(shipped).plain()
     if "stages" in sections:
         values["run"].pop("steps")

@@ -103,6 +103,7 @@ MODEL_OF_TASK: dict[type[Config], type[Config]] = {
 """What each task can teach."""
 
 TASK_OF_OBJECTIVE: dict[type[Config], type[Config]] = {
+    ExpectedRewardConfig: TranslationConfig,
     SequenceDiscriminativeConfig: AcousticModelingConfig,
 }
 """Objectives that need one kind of task; others suit all."""

@@ -138,14 +138,6 @@ def gleu(hypothesis: Sequence[Hashable], reference: Sequence[Hashable]) -> float
     return (said & written).total() / most if most else 0.0
 
 
-def exact_matches(
-    hypotheses: Sequence[str], references: Sequence[str]
-) -> tuple[int, int]:
-    """How many texts are the same to the last character, and how many there are."""
-    pairs = list(zip(hypotheses, references, strict=True))
-    return sum(said == written for said, written in pairs), len(pairs)
-
-
 def _ngrams(words: Sequence[Hashable]) -> Counter[tuple[Hashable, ...]]:
     return Counter(
         tuple(words[start : start + order])

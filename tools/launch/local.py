@@ -54,7 +54,9 @@ def run(cluster: Sequence[Member], arguments: Arguments) -> int:
         trainers = [p for m, p in zip(cluster, started, strict=True) if m.role.trains]
         with _passing_on_signals(trainers):
             code = _wait(cluster, started, arguments)
-            _wait_for(trainers)
+            # Nobody has told the others that a run is over which failed.
+            others = [p for m, p in zip(cluster, started, strict=True) if m.role.ends]
+            _wait_for(trainers if code else others)
     finally:
         _stop(started)
     return code if code >= 0 else 128 - code
@@ -99,13 +101,14 @@ def _ends_with_this_process() -> Callable[[], None] | None:
 
 
 def _forward(name: str, lines: IO[str]) -> None:
-    """Prints another process's lines here, with its name."""
+    """Prints another process's lines here, with its name, until it ends."""
 
     def copy() -> None:
         for line in lines:
             print(f"{name} | {line}", end="", file=sys.stderr, flush=True)
 
-    threading.Thread(target=copy, daemon=True).start()
+    # Python does not end before the last line is printed.
+    threading.Thread(target=copy).start()
 
 
 @contextmanager

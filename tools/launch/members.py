@@ -36,6 +36,11 @@ class Role:
         """Whether its processes write the run, or ask to be told when to stop."""
         return self.command == "train"
 
+    @property
+    def ends(self) -> bool:
+        """Whether its processes end by themselves once a run has come to its end."""
+        return self.command in ("train", "replica")
+
 
 @dataclass(frozen=True)
 class Member:

@@ -54,7 +54,14 @@ def clip(x: tf.Tensor, limit: Any) -> tf.Tensor:
     if limit is None:
         return x
     limit = tf.cast(limit, x.dtype)
-    return tf.clip_by_value(x, -limit, limit)
+
+    @tf.custom_gradient
+    def run(x: tf.Tensor) -> Any:
+        # TensorFlow's gradient goes over everything several times, for the limits too.
+        inside = tf.abs(x) <= limit
+        return tf.clip_by_value(x, -limit, limit), lambda d: tf.where(inside, d, 0)
+
+    return run(x)
 
 
 class Backward:

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfmodels.metrics.likelihood import nats
+
 
 def sequence_accuracy(
     logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
@@ -40,7 +42,5 @@ def log_loss(
     Returns:
       float32 [] and float32 []: weighted nats, and the weight of all.
     """
-    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        labels, tf.cast(logits, tf.float32)
-    )
-    return tf.reduce_sum(weights * nats), tf.reduce_sum(weights)
+    costs = nats(tf.cast(logits, tf.float32), labels)
+    return tf.reduce_sum(weights * costs), tf.reduce_sum(weights)

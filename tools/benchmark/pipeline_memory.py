@@ -23,16 +23,24 @@ _RIVALS = {
 }
 
 
-def pipeline_memory(num_steps: int = 5, sizes: Sizes = SIZES) -> dict[str, Any]:
+def pipeline_memory(
+    num_steps: int = 5, sizes: Sizes = SIZES, inline: bool = True
+) -> dict[str, Any]:
     """Most bytes that steps allocate over what lies there between them, and ratios.
 
     That is activations, gradients and temporary results of two stages. All devices of
     the CPU share an allocator, so the peak is that of their sum. The plan's figure is
     that of the gradients and of what its devices hold together at a time.
+
+    Args:
+      num_steps: steps that are looked at.
+      sizes: of the model and its batches.
+      inline: look at tasks that are no calls of functions, too.
     """
     cores = two_cores()
     measured, planned = {}, {}
-    for name, strategy in _RIVALS.items():
+    rivals = {n: r for n, r in _RIVALS.items() if inline or r["inline"] == "false"}
+    for name, strategy in rivals.items():
         with ExitStack() as stack:
             rival = stack.enter_context(
                 pipeline_rival(sizes, cores, _COUNTING, stages=2, **strategy)
@@ -48,7 +56,7 @@ def pipeline_memory(num_steps: int = 5, sizes: Sizes = SIZES) -> dict[str, Any]:
         "sizes": sizes.plain,
         "measured_bytes": measured,
         "planned_bytes": planned,
-        "planned_over_measured": {n: planned[n] / measured[n] for n in _RIVALS},
+        "planned_over_measured": {n: planned[n] / measured[n] for n in rivals},
         **{
             f"{schedule}_always_over_never": measured[f"{schedule}_always"]
             / measured[f"{schedule}_never"]

@@ -49,6 +49,10 @@ _SORTING = (
     "the likeliest symbol at each place gets 0.26 of the tokens and no sequence right;"
     " sorting takes all 12 symbols into account"
 )
+_CAPTIONS = (
+    "the translation of the training caption with most (rare) words in common 8.5, the"
+    " English caption itself 0.5"
+)
 _CROSS_ENTROPY = "the end of cross entropy, decoded at its own best scale"
 RECIPES = (
     Recipe("googlenet/tiny", "test/top1", 0.95, _DIGITS),
@@ -99,6 +103,23 @@ RECIPES = (
         0.97,
         "the nearest training number's words: 0, as all test numbers are others",
         figures="integer_engine",
+    ),
+    Recipe("gnmt/multi30k", "test/bleu", 12, _CAPTIONS, figures="integer_engine"),
+    *(
+        Recipe(
+            "gnmt/multi30k",
+            "test/bleu",
+            12,
+            _CAPTIONS,
+            (f"model.clip={bounds}",),
+            (0,),
+            figures=figures,
+        )
+        for bounds, figures in (
+            ("null", "final"),
+            ("{start: 8.0, end: 1.0, end_step: 600}", "integer_engine"),
+            ("{start: 8.0, end: 1.0, end_step: 1440}", "integer_engine"),
+        )
     ),
     Recipe(
         "raml/tiny",

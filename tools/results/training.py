@@ -1,6 +1,7 @@
 """Trains a recipe with every seed and takes its figures."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -27,12 +28,21 @@ def train(recipe: Recipe) -> dict[str, Any]:
         workdir = RUNS / part_file(recipe.name).stem / f"seed{seed}"
         shutil.rmtree(workdir, ignore_errors=True)
         folder = str(workdir.relative_to(ROOT))
-        started = time.monotonic()
+        started, before = time.monotonic(), _cpu_seconds()
         tfmodels(*recipe.command(folder, seed))
-        seconds = round(time.monotonic() - started)
-        runs.append({"seed": seed, **take(recipe, workdir), "seconds": seconds})
+        took = {
+            "seconds": round(time.monotonic() - started),
+            "CPU seconds": round(_cpu_seconds() - before),
+        }
+        runs.append({"seed": seed, **take(recipe, workdir), **took})
         print(runs[-1], flush=True)
     return {**recipe._asdict(), "runs": runs}
+
+
+def _cpu_seconds() -> float:
+    """Those of all processes that were started here and have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _integer_export(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from tfmodels.errors import ConfigError
+from tfmodels.metrics.likelihood import nats
 from trainers.interfaces import Loss
 from trainers.interfaces import Objective
 from trainers.objectives.config import CrossEntropyConfig
@@ -20,8 +21,7 @@ def smoothed_cross_entropy(
 ) -> tf.Tensor:
     """Cross entropy from a target that is mostly, but not only, the label.
 
-    The target has ``1 - smoothing + smoothing / K`` at the label and ``smoothing / K``
-    at the other classes (Inception-v3, arXiv 1512.00567, section 7).
+    See `tfmodels.metrics.likelihood.nats`.
 
     Args:
       logits: floating-point [..., K], computed with in float32.
@@ -33,11 +33,10 @@ def smoothed_cross_entropy(
       float32 [...], in nats.
     """
     logits = tf.cast(logits, tf.float32)
-    if labels.dtype.is_floating:
-        labels = tf.cast(labels, tf.float32)
-        hard = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
-    else:
-        hard = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    if not labels.dtype.is_floating:
+        return nats(logits, labels, smoothing)
+    labels = tf.cast(labels, tf.float32)
+    hard = tf.nn.softmax_cross_entropy_with_logits(labels, logits)
     if not smoothing:
         return hard
     uniform = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)

@@ -47,8 +47,8 @@ def ensemble(steps: Sequence[Step], shares: tf.Tensor | None = None) -> Step:
 def smoothed(model: Step, exponent: float) -> Step:
     """Probabilities to a power, made to add up to 1 again; below 1 they are flatter.
 
-    Lists that a search makes from them differ more (Weng et al., arXiv 1911.12487,
-    section 2.3: softmax smoothing).
+    Answers that a search finds by them differ more (softmax smoothing: Weng et al.,
+    Interspeech 2018).
 
     Args:
       model: any step.

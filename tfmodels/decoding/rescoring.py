@@ -27,7 +27,7 @@ def rescored(
 ) -> Hypotheses:
     """The same answers by ``log P + a log P_LM + b words``, best first.
 
-    Chiu et al., arXiv 1712.01769, section 2.4.
+    Chiu et al., arXiv 1712.01769.
 
     Args:
       found: what a search found; its ``log_probs`` count, not its ``scores``.

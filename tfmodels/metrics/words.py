@@ -12,7 +12,7 @@ from tfmodels.metrics.edit_distance import edit_errors
 from tfmodels.metrics.edit_distance import running_minimum
 
 # Odd, with bits all over: Steele and Vigna, "Computationally easy, spectrally good
-# multipliers", arXiv 2001.05304, table 6.
+# multipliers", arXiv 2001.05304.
 _MULTIPLIER = 0xD1342543DE82EF95
 _SPACE = ord(" ")
 

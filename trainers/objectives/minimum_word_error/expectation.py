@@ -34,9 +34,9 @@ def of_lists(
 ) -> tf.Tensor:
     """``sum_i P_i (W_i - W)`` over each n-best list, W the mean of all W_i.
 
-    Prabhavalkar et al., arXiv 1712.01818, equation 7. The gradient with respect to log
-    P_i is ``beta P_i (W_i - E)``, with ``E = sum_j P_j W_j``, whatever W is: as the
-    P_i add up to 1, W only moves the value.
+    Prabhavalkar et al., arXiv 1712.01818. The gradient with respect to log P_i is
+    ``beta P_i (W_i - E)``, with ``E = sum_j P_j W_j``, whatever W is: as the P_i add up
+    to 1, W only moves the value. Its sum over a list is 0.
 
     Args:
       log_probs: floating-point [b, N].
@@ -65,9 +65,9 @@ def of_samples(
 ) -> tf.Tensor:
     """What has the gradient of the expected errors, from N answers drawn for each.
 
-    ``1/N sum_i (W_i - b_i) log P_i`` (Shannon, Interspeech 2017; the same paper,
-    equation 5). With b_i the mean of all W it is expected to have (N - 1) / N of the
-    gradient, since that includes W_i; with the mean of the others, or with 0, all.
+    ``1/N sum_i (W_i - b_i) log P_i`` (Shannon, Interspeech 2017; the same paper). With
+    b_i the mean of all W it is expected to have (N - 1) / N of the gradient, since that
+    includes W_i; with the mean of the others, or with 0, all of it.
 
     Args:
       log_probs: floating-point [b, N].

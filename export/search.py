@@ -68,6 +68,7 @@ def search(
     """
     width = config.beam_width
     margin = math.inf if config.pruning_margin is None else config.pruning_margin
+    end_margin = math.inf if config.end_margin is None else config.end_margin
     state = {name: np.repeat(x, width, axis=0) for name, x in state.items()}
     mask = np.zeros(0, np.float32) if source_mask is None else source_mask
     log_probs = np.full(width, -np.inf, np.float32)
@@ -86,6 +87,8 @@ def search(
             order = _likeliest(scores, width)
         values = np.take_along_axis(scores, order, axis=1)
         values = np.where(values >= values[:, :1] - margin, values, -np.inf)
+        early = (order == _END) & (values < values[:, :1] - end_margin)
+        values = np.where(early, -np.inf, values)
         sums = (log_probs[:, None] + values).ravel()
         index = np.argsort(-sums, kind="stable")[:width]
         parent, tokens = index // order.shape[1], order.ravel()[index].astype(np.int32)
@@ -98,7 +101,8 @@ def search(
         state = {name: x[parent] for name, x in output.state.items()}
         for row in np.flatnonzero((tokens == _END) & np.isfinite(log_probs)):
             log_prob = float(log_probs[row])
-            score = log_prob / _length_penalty(length, config)
+            score = log_prob + config.token_reward * length
+            score /= _length_penalty(length, config)
             score += _coverage_penalty(coverage[row], mask, config)
             found.append(
                 Hypothesis(ids[row], score, log_prob, alignment[row], coverage[row])
@@ -107,6 +111,7 @@ def search(
         del found[config.n_best :]
         log_probs = np.where(tokens == _END, -np.inf, log_probs)
         highest = log_probs.max() / _length_penalty(limit, config)
+        highest += config.token_reward * limit
         if _is_hopeless(highest, found, config.n_best, margin):
             break
     return [h for h in found if h.score >= found[0].score - margin]

@@ -18,6 +18,9 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
     "objective": {
         "cross_entropy": "trainers.objectives.cross_entropy:CrossEntropy",
         "expected_reward": "trainers.objectives.expected_reward:ExpectedReward",
+        "minimum_word_error": (
+            "trainers.objectives.minimum_word_error.objective:MinimumWordError"
+        ),
         "reward_augmented": (
             "trainers.objectives.reward_augmented.objective:RewardAugmented"
         ),

@@ -29,6 +29,7 @@ from trainers.data.parallel.config import ParallelData
 from trainers.data.parallel.config import ParallelTextData
 from trainers.objectives.config import CrossEntropyConfig
 from trainers.objectives.config import ExpectedRewardConfig
+from trainers.objectives.minimum_word_error.config import MinimumWordErrorConfig
 from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
 from trainers.objectives.sequence_discriminative.config import (
     SequenceDiscriminativeConfig,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     AnyObjective = (
         CrossEntropyConfig
         | ExpectedRewardConfig
+        | MinimumWordErrorConfig
         | RewardAugmentedConfig
         | SequenceDiscriminativeConfig
     )
@@ -66,6 +68,7 @@ else:
         [
             CrossEntropyConfig,
             ExpectedRewardConfig,
+            MinimumWordErrorConfig,
             RewardAugmentedConfig,
             SequenceDiscriminativeConfig,
         ]

@@ -17,6 +17,7 @@ from tfmodels.decoding.config import BeamSearchConfig
         {"beam_width": 8, "n_best": 3, "pruning_margin": None},
         {"beam_width": 5, "n_best": 2, "formula": "lingvo", "length_ratio": 0.5},
         {"beam_width": 4, "n_best": 4, "length_penalty": 1.0, "pruning_margin": 1.0},
+        {"beam_width": 6, "n_best": 3, "end_margin": 1.0, "token_reward": 0.5},
     ],
 )
 def test_host_and_graph_find_the_same(values: dict[str, object]):

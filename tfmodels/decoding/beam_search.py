@@ -76,7 +76,8 @@ def beam_search(
     tokens that are less likely than the sequence's best next one by more than the
     margin, and of ended sequences whose score is so far below the best. A search is
     over when no sequence can still come that far, nor among the N best, were it certain
-    from here on. At its limit a sequence ends, for the price that the model sets.
+    from here on. At its limit a sequence ends, for the price that the model sets;
+    before, only where the end is likely enough, if the configuration says how likely.
 
     Nothing of an example depends on others. Given static shapes, XLA compiles it.
 
@@ -164,6 +165,9 @@ def _extended(
     if config.pruning_margin is not None:
         near = values >= values[:, :, :1] - config.pruning_margin
         values = tf.where(near, values, LOG_ZERO)
+    if config.end_margin is not None:
+        early = (tokens == END) & (values < values[:, :, :1] - config.end_margin)
+        values = tf.where(early, LOG_ZERO, values)
     is_last = (place + 1 >= limits)[:, None, None]
     end = tf.maximum(tf.reshape(output.log_probs[:, END], [batch, width, 1]), LOG_ZERO)
     values = tf.where(is_last, _padded(end, count), values)
@@ -207,7 +211,8 @@ def _merged(
     config: BeamSearchConfig,
 ) -> Hypotheses:
     """The N best of what had ended and what ends now; of equals, the older one."""
-    scores = beam.log_probs / length_penalty(length, config)
+    reward = config.token_reward * tf.cast(length, tf.float32)
+    scores = (beam.log_probs + reward) / length_penalty(length, config)
     scores += coverage_penalty(beam.coverage, mask[:, None], config)
     new = Hypotheses(
         beam.ids,
@@ -232,6 +237,8 @@ def _hopeless(
     """Whether what is in the beam can change the answer no more, bool [b]."""
     # Neither log-probabilities nor coverage rise above 0, nor the divisor above this.
     highest = tf.reduce_max(log_probs, axis=1) / length_penalty(limits, config)
+    # No divisor is below 1.
+    highest += config.token_reward * tf.cast(limits, tf.float32)
     hopeless = highest <= finished.scores[:, -1]
     if config.pruning_margin is not None:
         hopeless |= highest < finished.scores[:, 0] - config.pruning_margin

@@ -1,4 +1,4 @@
-"""Several models that search as one: ensembles, and language models beside a model."""
+"""Steps made of steps: ensembles, language models beside a model, other odds."""
 
 import math
 from collections.abc import Sequence
@@ -6,18 +6,23 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmodels.decoding.step import LOG_ZERO
 from tfmodels.decoding.step import Step
 from tfmodels.decoding.step import StepOutput
 
+_TINY = 1e-30
 
-def ensemble(steps: Sequence[Step]) -> Step:
+
+def ensemble(steps: Sequence[Step], shares: tf.Tensor | None = None) -> Step:
     """The mean of the probabilities that models give to the next token.
 
     Wu et al., arXiv 1609.08144, section 8.
 
     Args:
-      steps: models of the same tokens and the same source; where they have attention,
+      steps: M models of the same tokens and the same source; where they have attention,
         its mean counts.
+      shares: float32 [n, M], what each model counts in each row, sums being 1; all
+        count the same when None.
 
     Returns:
       A step; its state is the tuple of theirs.
@@ -25,12 +30,49 @@ def ensemble(steps: Sequence[Step]) -> Step:
 
     def step(tokens: tf.Tensor, state: Any) -> StepOutput:
         outputs = [one(tokens, part) for one, part in zip(steps, state, strict=True)]
-        together = tf.reduce_logsumexp(
-            tf.stack([output.log_probs for output in outputs]), axis=0
-        )
-        attention = tf.add_n([output.attention for output in outputs]) / len(outputs)
+        log_probs = tf.stack([output.log_probs for output in outputs], axis=1)
+        attention = tf.stack([output.attention for output in outputs], axis=1)
         states = tuple(output.state for output in outputs)
-        return StepOutput(together - math.log(len(outputs)), states, attention)
+        if shares is None:
+            together = tf.reduce_logsumexp(log_probs, axis=1) - math.log(len(outputs))
+            return StepOutput(together, states, tf.reduce_mean(attention, axis=1))
+        logs = tf.where(shares > 0, tf.math.log(tf.maximum(shares, _TINY)), LOG_ZERO)
+        together = tf.reduce_logsumexp(log_probs + logs[:, :, None], axis=1)
+        attention = tf.reduce_sum(attention * shares[:, :, None], axis=1)
+        return StepOutput(together, states, attention)
+
+    return step
+
+
+def smoothed(model: Step, exponent: float) -> Step:
+    """Probabilities to a power, made to add up to 1 again; below 1 they are flatter.
+
+    Answers that a search finds by them differ more (softmax smoothing: Weng et al.,
+    Interspeech 2018).
+
+    Args:
+      model: any step.
+      exponent: beta, what log-probabilities are multiplied with.
+    """
+
+    def step(tokens: tf.Tensor, state: Any) -> StepOutput:
+        output = model(tokens, state)
+        return output._replace(log_probs=tf.nn.log_softmax(exponent * output.log_probs))
+
+    return step
+
+
+def biased(model: Step, bias: tf.Tensor) -> Step:
+    """Adds to the log-probability of each token; the sum over tokens is 1 no more.
+
+    Args:
+      model: any step.
+      bias: float32 [n, V], not above 0, or searches may end too early.
+    """
+
+    def step(tokens: tf.Tensor, state: Any) -> StepOutput:
+        output = model(tokens, state)
+        return output._replace(log_probs=output.log_probs + bias)
 
     return step
 

@@ -31,6 +31,12 @@ class BeamSearchConfig(LengthConfig):
     pruning_margin: float | None = pydantic.Field(default=3.0, gt=0)
     """Nats: tokens that are less likely than the best by more are not tried, nor are
     sequences kept whose score is lower than the best by more; null keeps all."""
+    end_margin: float | None = pydantic.Field(default=None, ge=0)
+    """Nats: a sequence may end only where its end is no less likely than its best next
+    token by more; null lets it end anywhere."""
+    token_reward: float = pydantic.Field(default=0.0, ge=0)
+    """Gamma, nats that each token adds to a sequence's log-probability: language models
+    make sequences short."""
     formula: Literal["paper", "lingvo"] = "paper"
     """Whose constants the two penalties have."""
     length_ratio: float = pydantic.Field(default=1.0, gt=0)

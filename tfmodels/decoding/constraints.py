@@ -45,6 +45,15 @@ def counted(state: Any) -> tuple[tf.Tensor, Any]:
     return tf.zeros(rows, tf.int32), state
 
 
+def listed(units: tf.Tensor) -> Allowed:
+    """Lets sequences consist of some tokens alone.
+
+    Args:
+      units: bool [n, V].
+    """
+    return lambda tokens, place: units
+
+
 def prefixed(prefix: tf.Tensor, vocabulary_size: int) -> Allowed:
     """Lets sequences begin with given tokens alone, and go on as they like.
 

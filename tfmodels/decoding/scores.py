@@ -1,5 +1,9 @@
 """What a finished sequence is worth: log-probability, length, coverage."""
 
+import math
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
 from tfmodels.decoding.config import BeamSearchConfig
@@ -52,15 +56,19 @@ def coverage_penalty(
     return config.coverage_penalty * ratio * tf.reduce_sum(logs * source_mask, axis=-1)
 
 
-def max_lengths(source_lengths: tf.Tensor, config: LengthConfig) -> tf.Tensor:
+def max_lengths(source_lengths: tf.Tensor | int, config: LengthConfig) -> Any:
     """Most tokens of each answer: a multiple of the source's, and some.
 
     Args:
-      source_lengths: int32 of any shape.
+      source_lengths: int32 of any shape; or a number that is known already.
       config: the rule.
 
     Returns:
-      int32 of the same shape.
+      int32 of the same shape; or a number.
     """
+    if isinstance(source_lengths, int):
+        # As the graph computes it.
+        factor = np.float32(config.max_length_factor)
+        return math.ceil(factor * np.float32(source_lengths)) + config.max_length_extra
     longest = config.max_length_factor * tf.cast(source_lengths, tf.float32)
     return tf.cast(tf.math.ceil(longest), tf.int32) + config.max_length_extra

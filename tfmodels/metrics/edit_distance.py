@@ -26,9 +26,9 @@ def edit_errors(hypothesis: tf.Tensor, reference: tf.Tensor) -> EditErrors:
     it finds most tokens right. It can be compiled with XLA.
 
     Args:
-      hypothesis: int32 [B, N]; 0 is no token, wherever it is: the words of the arcs of
-        a path may be passed as they are. At most 16,000 tokens in a row.
-      reference: int32 [B, M], likewise.
+      hypothesis: int32 or int64 [B, N]; 0 is no token, wherever it is: the words of the
+        arcs of a path may be passed as they are. At most 16,000 tokens in a row.
+      reference: [B, M], likewise.
     """
     reference = tf.convert_to_tensor(reference)
     hypothesis = tf.convert_to_tensor(hypothesis, reference.dtype)
@@ -54,17 +54,56 @@ def edit_errors(hypothesis: tf.Tensor, reference: tf.Tensor) -> EditErrors:
     return EditErrors(substitutions, deletions + longer, deletions)
 
 
+def weighted_distance(
+    hypothesis: tf.Tensor,
+    reference: tf.Tensor,
+    hypothesis_weights: tf.Tensor,
+    reference_weights: tf.Tensor,
+) -> tf.Tensor:
+    """Least cost that makes the hypotheses of the references, float32 [B].
+
+    A token that is added or left out costs its weight, and one in the place of another
+    the larger of both. With weights of 1 it is the Levenshtein distance.
+
+    Args:
+      hypothesis: see `edit_errors`.
+      reference: see `edit_errors`.
+      hypothesis_weights: float32 [B, N], not negative.
+      reference_weights: float32 [B, M], not negative.
+    """
+    reference = tf.convert_to_tensor(reference)
+    hypothesis = tf.convert_to_tensor(hypothesis, reference.dtype)
+    there = reference != 0
+    before = tf.pad(
+        tf.cumsum(tf.where(there, reference_weights, 0.0), axis=1), [[0, 0], [1, 0]]
+    )
+
+    def take(costs: tf.Tensor, said: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        token, weight = said[0][:, None], said[1][:, None]
+        unlike = tf.maximum(weight, reference_weights)
+        unlike = tf.where(token == reference, 0.0, unlike)
+        added = costs + weight
+        replaced = tf.where(there, costs[:, :-1] + unlike, added[:, 1:])
+        taken = tf.minimum(added[:, 1:], replaced)
+        taken = tf.concat([added[:, :1], taken], axis=1)
+        taken = running_minimum(taken - before) + before
+        return tf.where(token == 0, costs, taken)
+
+    tokens = tf.transpose(hypothesis), tf.transpose(hypothesis_weights)
+    return tf.foldl(take, tokens, before)[:, -1]
+
+
 def _count(tokens: tf.Tensor) -> tf.Tensor:
     return tf.math.count_nonzero(tokens, axis=1, dtype=tf.int32)
 
 
 def running_minimum(values: tf.Tensor) -> tf.Tensor:
-    """Smallest value up to each place of a row of int32 [..., N], in log N steps."""
+    """Smallest value up to each place of a row, [..., N], in log N steps."""
     reach = 1
     none = [[0, 0]] * (values.shape.rank - 1)
     while reach < values.shape[-1]:
         shifted = tf.pad(
-            values[..., :-reach], [*none, [reach, 0]], constant_values=tf.int32.max
+            values[..., :-reach], [*none, [reach, 0]], constant_values=values.dtype.max
         )
         values = tf.minimum(values, shifted)
         reach *= 2

@@ -2,18 +2,15 @@
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from typing import Any
-from typing import Protocol
 
 import tensorflow as tf
 
 from tfmodels.decoding.sampling import Samples
-from tfmodels.decoding.sampling import sample
-from tfmodels.decoding.scores import max_lengths
 from tfmodels.decoding.step import END
-from tfmodels.decoding.step import START
 from tfmodels.decoding.step import repeated
-from tfmodels.decoding.translation import Translator
+from tfmodels.decoding.translation import Teachable
+from tfmodels.decoding.translation import drawn_answers
+from tfmodels.decoding.translation import log_probs_of
 from tfmodels.errors import ConfigError
 from tfmodels.metrics.ngrams import sentence_gleu
 from trainers.interfaces import Loss
@@ -24,13 +21,6 @@ if TYPE_CHECKING:
     from trainers.interfaces import Batch
     from trainers.interfaces import Outputs
     from trainers.interfaces import Task
-
-
-class Teachable(Translator, Protocol):
-    """A model that can be told the answer as well; without dropout."""
-
-    def decode_targets(self, memory: Any, target: tf.Tensor) -> "Outputs":
-        """``logits`` float32 [n, T, V] of what follows each token int32 [n, T]."""
 
 
 class ExpectedReward(Objective):
@@ -82,36 +72,21 @@ class ExpectedReward(Objective):
             outputs = translator.decode_targets(memory, batch["target"])
         else:
             outputs = task.outputs(model, batch, training)
-        tiled = repeated(memory, self.config.samples)
-        samples = self._drawn(translator, memory, tiled, batch)
-        ids = tf.reshape(samples.ids, [-1, tf.shape(samples.ids)[2]])
-        before = tf.pad(ids[:, :-1], [[0, 0], [1, 0]], constant_values=START)
-        logits = translator.decode_targets(tiled, before)["logits"]
-        prices = tf.nn.sparse_softmax_cross_entropy_with_logits(ids, logits)
-        counts = tf.sequence_mask(samples.lengths, tf.shape(ids)[1], tf.float32)
-        prices = tf.reshape(prices, tf.shape(counts))
+        samples = drawn_answers(
+            translator,
+            tf.nest.map_structure(tf.stop_gradient, memory),
+            batch["seed"],
+            self.config,
+            self.config.samples,
+        )
+        samples = Samples(*map(tf.stop_gradient, samples))
+        log_probs = log_probs_of(translator, memory, samples.ids, samples.lengths)
         outputs = {
             **outputs,
-            "sample_log_probs": -tf.reduce_sum(counts * prices, axis=2),
+            "sample_log_probs": log_probs,
             "rewards": _rewards(samples, batch),
         }
         return self.loss(outputs, batch), outputs
-
-    def _drawn(
-        self, translator: Teachable, memory: Any, tiled: Any, batch: "Batch"
-    ) -> Samples:
-        memory, tiled = tf.nest.map_structure(tf.stop_gradient, (memory, tiled))
-        source = batch["source"]
-        lengths = tf.math.count_nonzero(source, axis=1, dtype=tf.int32)
-        samples = sample(
-            lambda tokens, state: translator.step(tokens, state, tiled),
-            translator.initial_state(memory),
-            batch["seed"],
-            max_lengths(lengths, self.config),
-            max_lengths(tf.shape(source)[1], self.config),
-            self.config.samples,
-        )
-        return Samples(*map(tf.stop_gradient, samples))
 
     def loss(self, outputs: "Outputs", batch: "Batch") -> Loss:
         """Loss of one replica's batch.

@@ -191,3 +191,47 @@ def test_a_model_without_attention(tables: Tables):
     assert np.array_equal(found.ids, find(tables, config).hypotheses.ids)
     assert found.coverage.shape == [6, 1, 0]
     assert (found.alignments.numpy() == -1).all()
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_tokens_that_are_rewarded_make_long_sequences(
+    tables: Tables, alpha: float
+) -> None:
+    values = {"beam_width": 64, "length_penalty": alpha, "coverage_penalty": 0.0}
+    found = find(tables, settings(**values, n_best=3, token_reward=0.8)).hypotheses
+    free = find(tables, settings(**values)).hypotheses
+    more = tf.reduce_sum(found.lengths[:, 0]) - tf.reduce_sum(free.lengths)
+    assert int(more) >= (0 if alpha else 1)
+    for example in range(tables.batch):
+        scored = sorted(
+            (
+                (log_prob + 0.8 * len(ids)) / ((5 + len(ids)) / 6) ** alpha
+                for log_prob, ids in tables.ranked(
+                    example, LENGTH, settings(length_penalty=0.0, coverage_penalty=0.0)
+                )
+            ),
+            reverse=True,
+        )
+        np.testing.assert_allclose(found.scores[example], scored[:3], atol=1e-5)
+
+
+def test_a_sequence_ends_only_where_its_end_is_likely_enough() -> None:
+    tables, length = Tables(6, vocabulary=5, seed=8), 5
+
+    def lowest(example: int, ids: list[int]) -> float:
+        """How far below the best token ends are that come before the limit."""
+        if len(ids) == length:
+            return 0.0
+        prices = tables.log_probs[example, [0, 1, *ids][-3], [1, *ids][-2]]
+        return float(prices.max() - prices[END])
+
+    values = {"beam_width": 256, "n_best": 4, "coverage_penalty": 0.0}
+    found = find(tables, settings(**values, end_margin=0.5), length).hypotheses
+    changed = False
+    for example in range(tables.batch):
+        ranked = tables.ranked(example, length, settings(coverage_penalty=0.0))
+        kept = [ids for _, ids in ranked if lowest(example, ids) <= 0.5][:4]
+        rows = zip(found.ids[example].numpy(), found.lengths[example], strict=True)
+        assert [row[: int(n)].tolist() for row, n in rows] == kept
+        changed |= kept != [ids for _, ids in ranked[:4]]
+    assert changed

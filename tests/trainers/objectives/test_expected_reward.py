@@ -32,9 +32,11 @@ class ToyTranslator(keras.Model):
 
     def encode(self, source: tf.Tensor) -> dict[str, tf.Tensor]:
         self.encoded += 1
-        mask = tf.cast(source > 0, tf.float32)[:, :, None]
-        total = tf.reduce_sum(mask * tf.gather(self.source.value, source), axis=1)
-        return {"mean": total / tf.reduce_sum(mask, axis=1)}
+        mask = tf.cast(source > 0, tf.float32)
+        seen = tf.gather(self.source.value, source)
+        total = tf.reduce_sum(mask[:, :, None] * seen, axis=1)
+        mean = total / tf.reduce_sum(mask, axis=1, keepdims=True)
+        return {"mean": mean, "mask": mask}
 
     def initial_state(self, memory: dict[str, tf.Tensor]) -> tf.Tensor:
         return memory["mean"][:, :0]

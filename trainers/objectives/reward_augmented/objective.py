@@ -1,6 +1,5 @@
 """The objective: changes the targets of training batches, then takes a plain loss."""
 
-import importlib
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from tfmodels.errors import ConfigError
 from tfmodels.reward_augmentation.rewards import SEQUENCE_REWARDS
 from tfmodels.reward_augmentation.rewards import Reward
 from trainers.catalog import implementation
+from trainers.functions import function_at
 from trainers.interfaces import Loss
 from trainers.interfaces import Objective
 from trainers.objectives.reward_augmented.classes import ClassTargets
@@ -133,12 +133,5 @@ def _reward(config: RewardAugmentedConfig) -> Reward | None:
         return None
     if config.reward in SEQUENCE_REWARDS:
         return SEQUENCE_REWARDS[config.reward]
-    module, _, name = config.reward.rpartition(".")
-    try:
-        reward: Reward = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            "objective.reward: cannot be imported. Expected package.module.function of"
-            f" a function on the path. Received {config.reward}: {error}."
-        ) from None
+    reward: Reward = function_at(config.reward, "objective.reward")
     return reward

@@ -1,0 +1,1 @@
+"""Minimum word error rate: the errors expected of a model's own answers."""

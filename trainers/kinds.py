@@ -27,6 +27,8 @@ from trainers.data.config import WordLoopData
 from trainers.data.parallel.config import NumberWordsData
 from trainers.data.parallel.config import ParallelData
 from trainers.data.parallel.config import ParallelTextData
+from trainers.data.speech.config import ConnectedDigitsData
+from trainers.data.speech.config import SpeechManifestData
 from trainers.objectives.config import CrossEntropyConfig
 from trainers.objectives.config import ExpectedRewardConfig
 from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
@@ -72,7 +74,8 @@ else:
     )
 
 AnyData = Annotated[
-    DigitsData
+    ConnectedDigitsData
+    | DigitsData
     | ImageFolderData
     | ManifestData
     | NumberWordsData
@@ -80,6 +83,7 @@ AnyData = Annotated[
     | RecordedUtterancesData
     | RecordsData
     | SortingData
+    | SpeechManifestData
     | SpokenDigitsData
     | TextData
     | WordLoopData,

@@ -10,8 +10,8 @@ _WARP_DRAWS = 2
 class SpecAugment:
     """Changes features of training examples (arXiv:1904.08779, section 2).
 
-    Every number of a mask follows from the example's own seed. Shapes are those of the
-    argument, and all of it is code for XLA.
+    Every number of a mask follows from the example's own seed, though programs that XLA
+    compiles draw other ones. Shapes are those of the argument.
     """
 
     def __init__(self, config: SpecAugmentConfig) -> None:

@@ -19,6 +19,7 @@ from tools.prepare.digits import Layout
 if TYPE_CHECKING:
     from trainers.data.images.check import SourceReport
     from trainers.data.parallel.config import ParallelData
+    from trainers.data.speech.config import SpeechData
     from trainers.experiment import Experiment
 
 app = typer.Typer(no_args_is_help=True, help="Prepare and check data sets.")
@@ -33,6 +34,18 @@ class DataSet(enum.StrEnum):
     """Handwritten digits that scikit-learn ships."""
     KALDI = "kaldi"
     """Speech in Kaldi's data folders."""
+    LIBRISPEECH = "librispeech"
+    """Read English: folders of speakers and chapters."""
+    COMMON_VOICE = "common_voice"
+    """Sentences read by volunteers: the folder of a language."""
+    SPEECH_COMMANDS = "speech_commands"
+    """Single English words, a folder for each."""
+    FSDD = "fsdd"
+    """English digits in six voices."""
+    ARABIC_DIGITS = "arabic_digits"
+    """Arabic digits, with tables of their speakers."""
+    ESPEAK = "espeak"
+    """Sentences in six dialects that eSpeak NG says, which is formant speech."""
 
 
 @app.command()
@@ -45,6 +58,7 @@ def check(
     from trainers.data.config import ImageData
     from trainers.data.config import UtteranceData
     from trainers.data.parallel.config import ParallelData
+    from trainers.data.speech.config import SpeechData
 
     experiment = load_experiment(config, overrides or ())
     if isinstance(experiment.data, ImageData):
@@ -53,6 +67,8 @@ def check(
         num_bad = _check_speech(experiment)
     elif isinstance(experiment.data, ParallelData):
         num_bad = _check_translations(experiment.data)
+    elif isinstance(experiment.data, SpeechData):
+        num_bad = _check_recordings(experiment.data)
     else:
         raise ConfigError(
             "only images, utterances and translations are checked one by one; 'tfmodels"
@@ -72,7 +88,7 @@ def prepare(
     ] = Layout.FOLDER,
     source: Annotated[
         Path | None,
-        typer.Option(help="kaldi: folder with train, test and the language's files."),
+        typer.Option(help="speech: the folder that the corpus is in."),
     ] = None,
     mel_bins: Annotated[
         int, typer.Option(min=1, help="kaldi: mel bands of the features.")
@@ -90,6 +106,13 @@ def prepare(
     leave_out: Annotated[
         bool, typer.Option(help="kaldi: go on without utterances with problems.")
     ] = False,
+    accents: Annotated[
+        Path | None,
+        typer.Option(help="common_voice: CSV with the columns accent and dialect."),
+    ] = None,
+    utterances: Annotated[
+        int, typer.Option(min=5, help="espeak: utterances of each dialect.")
+    ] = 200,
 ) -> None:
     """Writes a data set as files and prints the section `data` that reads them."""
     if name is DataSet.KALDI:
@@ -98,6 +121,11 @@ def prepare(
         section = prepare_kaldi(
             source, output, mel_bins, groups, leaves, chain, leave_out
         )
+        batch_size = 16
+    elif name is not DataSet.DIGITS:
+        from tools.prepare.speech import prepare_speech
+
+        section = prepare_speech(name.value, source, output, accents, utterances)
         batch_size = 16
     else:
         from tools.prepare.digits import prepare_digits
@@ -186,6 +214,36 @@ def _check_translations(data: "ParallelData") -> int:
             f"{split}: {report.empty:,} pairs with an empty side, {report.long:,} of"
             f" more than {data.max_length} pieces, {report.spelled:.2%} of pieces are"
             " bytes of characters outside the alphabet"
+        )
+    return sum(_print_bad(split, each.problems) for split, each in reports.items())
+
+
+def _check_recordings(data: "SpeechData") -> int:
+    """Reads every recording, prints a table, and returns how many are unusable."""
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from trainers.data.speech.check import check_speech
+
+    with Progress() as progress:
+        bars = {
+            split: progress.add_task(split, total=None)
+            for split in ("train", *data.held_out_splits())
+        }
+        reports = check_speech(
+            data, lambda split, number: progress.advance(bars[split], number)
+        )
+    table = Table("split", "variety", "utterances")
+    for split, report in reports.items():
+        for variety, count in sorted(report.varieties.items()):
+            table.add_row(split, variety, f"{count:,}")
+    print_to_terminal(table)
+    for split, report in reports.items():
+        print_to_terminal(
+            f"{split}: {report.seconds / 3600:.2f} hours; {report.other_rate:,} are"
+            f" resampled, {report.other_channels:,} of several channels,"
+            f" {report.clipped:,} clipped, {report.long:,} longer than any bucket;"
+            f" {report.also_in_training:,} speakers are in training too"
         )
     return sum(_print_bad(split, each.problems) for split, each in reports.items())
 

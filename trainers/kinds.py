@@ -27,6 +27,8 @@ from trainers.data.config import WordLoopData
 from trainers.data.parallel.config import NumberWordsData
 from trainers.data.parallel.config import ParallelData
 from trainers.data.parallel.config import ParallelTextData
+from trainers.data.speech.config import ConnectedDigitsData
+from trainers.data.speech.config import SpeechManifestData
 from trainers.objectives.config import CrossEntropyConfig
 from trainers.objectives.config import ExpectedRewardConfig
 from trainers.objectives.minimum_word_error.config import MinimumWordErrorConfig
@@ -75,7 +77,8 @@ else:
     )
 
 AnyData = Annotated[
-    DigitsData
+    ConnectedDigitsData
+    | DigitsData
     | ImageFolderData
     | ManifestData
     | NumberWordsData
@@ -83,6 +86,7 @@ AnyData = Annotated[
     | RecordedUtterancesData
     | RecordsData
     | SortingData
+    | SpeechManifestData
     | SpokenDigitsData
     | TextData
     | WordLoopData,

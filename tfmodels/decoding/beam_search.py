@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfmodels.decoding.config import BeamSearchConfig
+from tfmodels.decoding.largest import largest
 from tfmodels.decoding.scores import coverage_penalty
 from tfmodels.decoding.scores import length_penalty
 from tfmodels.decoding.step import END
@@ -160,8 +161,9 @@ def _extended(
     # W tokens of each are enough: more cannot be among the best W of all.
     count = min(width, output.log_probs.shape[-1])
     shape = [batch, width, count]
-    values, tokens = tf.math.top_k(tf.maximum(output.log_probs, LOG_ZERO), count)
-    values, tokens = tf.reshape(values, shape), tf.reshape(tokens, shape)
+    values, tokens = largest(output.log_probs, count)
+    values = tf.reshape(tf.maximum(values, LOG_ZERO), shape)
+    tokens = tf.reshape(tokens, shape)
     if config.pruning_margin is not None:
         near = values >= values[:, :, :1] - config.pruning_margin
         values = tf.where(near, values, LOG_ZERO)

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+import numpy as np
 import tensorflow as tf
 
 from tfmodels.errors import ConfigError
@@ -134,7 +135,7 @@ def steps_per_epoch(
     return num_examples // batch_size
 
 
-def permute(index: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
+def permute(index: tf.Tensor, size: int | tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     """Maps every index to another one of a keyed pseudorandom permutation, in O(1).
 
     The cipher is Simon (Beaulieu et al., 2013), cut down to the size by cycle walking.
@@ -143,17 +144,42 @@ def permute(index: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
 
     Args:
       index: int64 [n], each in ``[0, size)``.
-      size: number of elements that are permuted.
+      size: number of elements that are permuted, an int or int64 [].
       key: uint32 [3]. Only the low bits of each word count (8 for small sizes), so the
         words must themselves be random.
 
     Returns:
       int64 [n], each in ``[0, size)``.
     """
-    last = tf.constant(size - 1, tf.int64)
+    last = tf.cast(size - 1, tf.int64)
     return tf.raw_ops.RandomIndexShuffle(
         index=index, seed=key, max_index=last, rounds=_ROUNDS
     )
+
+
+def numbers_in_turn(
+    place: tf.Tensor, epoch: tf.Tensor, sizes: np.ndarray, quotas: np.ndarray
+) -> tf.Tensor:
+    """Examples in the places of an epoch, of which each set of them has its share.
+
+    From one epoch to the next a set goes on where it was, so that all its examples are
+    visited equally often.
+
+    Args:
+      place: int64 [n], from 0 to one less than all quotas.
+      epoch: int64 [n].
+      sizes: int64 [sets], examples of each, which are numbered one set after another.
+      quotas: int64 [sets], examples of each set in an epoch.
+
+    Returns:
+      int64 [n].
+    """
+    bounds = tf.constant(np.cumsum(quotas))
+    part = tf.searchsorted(bounds, place, side="right")
+    within = place - tf.gather(bounds - quotas, part)
+    visited = epoch * tf.gather(tf.constant(quotas), part) + within
+    number = visited % tf.gather(tf.constant(sizes), part)
+    return number + tf.gather(tf.constant(np.cumsum(sizes) - sizes), part)
 
 
 def _epoch_keys(seed: int, epoch: tf.Tensor) -> list[tf.Tensor]:

@@ -10,6 +10,7 @@ from trainers.data.parallel.sources import Examples
 from trainers.data.parallel.sources import ParallelSource
 from trainers.data.stream import Stream
 from trainers.data.stream import batches_per_step
+from trainers.data.stream import numbers_in_turn
 from trainers.interfaces import Shard
 
 _SINGLE = Shard()
@@ -112,7 +113,7 @@ def _pooled(
             tf.reshape(record[name], [-1]) for name in ("index", "epoch", "valid")
         )
         seed = tf.reshape(record["seed"], [-1, 2])
-        index = _numbers(slot, epoch, sizes, quotas)
+        index = numbers_in_turn(slot, epoch, sizes, quotas)
         length = tf.maximum(
             examples.source.read_lengths(index), examples.target.read_lengths(index)
         )
@@ -145,19 +146,3 @@ def _pooled(
     begin = start // pool * pool
     pools = stream.endless(whole, begin).batch(pool).map(arrange, tf.data.AUTOTUNE)
     return pools.unbatch().skip(start - begin).unbatch()
-
-
-def _numbers(
-    slot: tf.Tensor, epoch: tf.Tensor, sizes: np.ndarray, quotas: np.ndarray
-) -> tf.Tensor:
-    """Pairs, int64 [n], in the places of an epoch, of which each corpus has its share.
-
-    From one epoch to the next a corpus goes on where it was, so that all its pairs are
-    visited equally often.
-    """
-    bounds = tf.constant(np.cumsum(quotas))
-    corpus = tf.searchsorted(bounds, slot, side="right")
-    place = slot - tf.gather(bounds - quotas, corpus)
-    visited = epoch * tf.gather(tf.constant(quotas), corpus) + place
-    within = visited % tf.gather(tf.constant(sizes), corpus)
-    return within + tf.gather(tf.constant(np.cumsum(sizes) - sizes), corpus)

@@ -1,0 +1,1 @@
+"""Spoken utterances and how they are written, in dialects and languages."""

@@ -1,0 +1,1 @@
+"""Manifests of published corpora of speech, as their files lie on disk."""

@@ -19,7 +19,9 @@ def largest(values: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
       The values, float32 [n, count], and their places, int32 [n, count].
     """
     size = values.shape[1]
-    length = math.isqrt(size)
+    root = math.isqrt(size)
+    # Blocks that fill all, if there are any of about that length.
+    length = next((n for n in range(root, 2 * root) if size % n == 0), root)
     blocks = -(-size // length)
     if count * length >= size // 2:
         return tuple(tf.math.top_k(values, count))

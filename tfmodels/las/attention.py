@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from tfmodels.las.config import AttentionConfig
+from tfmodels.las.frames import sizes
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
 
@@ -104,8 +105,8 @@ class Attention(keras.layers.Layer):
 
     def _heads(self, x: tf.Tensor) -> tf.Tensor:
         """[b, S, M N] as [b, M, S, N]."""
-        heads, time = self._config.heads, x.shape[1] or tf.shape(x)[1]
-        x = tf.reshape(x, [-1, time, heads, x.shape[-1] // heads])
+        heads = self._config.heads
+        x = tf.reshape(x, [*sizes(x, 2), heads, x.shape[-1] // heads])
         return tf.transpose(x, (0, 2, 1, 3))
 
     def first_shares(self, mask: tf.Tensor) -> tf.Tensor:
@@ -124,7 +125,7 @@ class Attention(keras.layers.Layer):
 
         def attend(query: tf.Tensor, before: Any) -> tuple[tf.Tensor, tf.Tensor]:
             asked = tf.matmul(query, query_kernel)
-            asked = tf.reshape(asked, [-1, config.heads, 1, config.width])
+            asked = tf.reshape(asked, [*sizes(asked, 1), config.heads, 1, config.width])
             if score is None:
                 scores = tf.reduce_sum(keys * asked, -1) * config.width**-0.5
             else:
@@ -134,7 +135,8 @@ class Attention(keras.layers.Layer):
                 scores = tf.reduce_sum(tf.tanh(hidden) * score, -1)
             shares = tf.nn.softmax(scores - padding) * mask[:, None]
             context = tf.matmul(shares[:, :, None], values)
-            return tf.reshape(context, [-1, self.context_dim]), shares
+            context = tf.reshape(context, [*sizes(context, 1), self.context_dim])
+            return context, shares
 
         return attend
 
@@ -144,10 +146,10 @@ class Attention(keras.layers.Layer):
         heads, number = filters.shape[-2:]
 
         def place(shares: tf.Tensor) -> tf.Tensor:
-            seen = tf.transpose(shares, (0, 2, 1))[:, None]
-            seen = tf.nn.depthwise_conv2d(seen, filters, (1, 1, 1, 1), "SAME")
-            time = shares.shape[-1] or tf.shape(shares)[-1]
-            seen = tf.reshape(seen, [-1, time, heads, number])
+            shares = tf.transpose(shares, (0, 2, 1))
+            strides = (1, 1, 1, 1)
+            seen = tf.nn.depthwise_conv2d(shares[:, None], filters, strides, "SAME")
+            seen = tf.reshape(seen, [*sizes(shares, 2), heads, number])
             return tf.matmul(tf.transpose(seen, (0, 2, 1, 3)), kernel)
 
         return place

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfmodels.las.config import LASConfig
 from tfmodels.las.frames import Frames
 from tfmodels.las.frames import halved
+from tfmodels.las.frames import sizes
 
 
 class Convolutions(keras.layers.Layer):
@@ -56,10 +57,5 @@ class Convolutions(keras.layers.Layer):
             # The next filters see zeros after an utterance, as at the batch's end.
             x *= there[..., None]
         x = tf.transpose(x, (1, 0, 2, 3))
-        x = tf.reshape(x, [*_sizes(x), self.width])
+        x = tf.reshape(x, [*sizes(x, 2), self.width])
         return Frames(x, tf.transpose(mask)[:, :, None], variety)
-
-
-def _sizes(x: tf.Tensor) -> list[Any]:
-    """Of the first two axes, known or not."""
-    return [known or tf.shape(x)[axis] for axis, known in enumerate(x.shape[:2])]

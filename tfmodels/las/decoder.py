@@ -13,6 +13,7 @@ from tfmodels.las.attention import Memory
 from tfmodels.las.conditioned import ConditionedLSTM
 from tfmodels.las.config import LASConfig
 from tfmodels.las.encoder import Drop
+from tfmodels.las.frames import sizes
 from tfmodels.layers.arrays import new_arrays
 from tfmodels.layers.arrays import stack
 from tfmodels.layers.arrays import write
@@ -114,7 +115,7 @@ class Decoder(keras.layers.Layer):
             return t + 1, lstm, context, shares, *write(kept, t, made)
 
         widths = (layer.units, self.attention.context_dim, shares.shape[-1])
-        num_steps = x.shape[0] or tf.shape(x)[0]
+        (num_steps,) = sizes(x, 1)
         _, _, _, _, *kept = tf.while_loop(
             lambda t, *_: t < num_steps,
             body,

@@ -86,7 +86,7 @@ def paired(frames: Frames, started: tf.Tensor) -> Frames:
     if x.shape[0] is None or x.shape[0] < 2:
         missing = [[0, tf.maximum(2 - tf.shape(x)[0], 0)], [0, 0], [0, 0]]
         x, mask = tf.pad(x, missing), tf.pad(mask, missing)
-    length = (x.shape[0] or tf.shape(x)[0]) // 2 * 2
+    length = sizes(x, 1)[0] // 2 * 2
     even, odd = (mask[place:length:2] for place in (0, 1))
     first = tf.cast(tf.range(length // 2) == 0, x.dtype)[:, None, None]
     alone = even * first * (1 - started)[:, None]
@@ -98,3 +98,8 @@ def paired(frames: Frames, started: tf.Tensor) -> Frames:
 def halved(variety: tf.Tensor, length: Any = None) -> tf.Tensor:
     """The variety of every second frame, if each has its own."""
     return variety if len(variety.shape) < 3 else variety[:length:2]
+
+
+def sizes(x: tf.Tensor, axes: int) -> list[Any]:
+    """Of the first axes: numbers where they are known, so that shapes stay known."""
+    return [known or tf.shape(x)[axis] for axis, known in enumerate(x.shape[:axes])]

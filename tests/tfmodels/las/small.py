@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 import tfmodels
 
@@ -63,7 +64,15 @@ def draw(model, seed=1):
             weight.assign(random.normal(0, 0.4, weight.shape))
 
 
-def batch(lengths=(11, 6, 3), units=(4, 5, 2), longest=None, varieties=3, seed=0):
+def quick(names, *chosen):
+    """All of them as parameters, of which only some are for every run of the tests."""
+    return [
+        name if name in chosen else pytest.param(name, marks=pytest.mark.slow)
+        for name in names
+    ]
+
+
+def batch(lengths=(11, 6, 3), units=(3, 4, 2), longest=None, varieties=3, seed=0):
     random = np.random.default_rng(seed)
     b, t, u = len(lengths), longest or max(lengths), max(units)
     features = np.zeros((b, t, 5), np.float32)

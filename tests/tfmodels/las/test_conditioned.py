@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests.tfmodels.las.small import draw
 from tests.tfmodels.las.small import one_hot
+from tests.tfmodels.las.small import quick
 from tfmodels.errors import ConfigError
 from tfmodels.las.adapter import Adapter
 from tfmodels.las.conditioned import ConditionedLSTM
@@ -22,6 +23,7 @@ MASK = (np.arange(T)[:, None] < np.array([6, 4, 1])).astype(np.float32)[..., Non
 SOFT = np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8]], np.float32)
 HARD = one_hot(2, 0, 1)
 WITHOUT_BASE = WeightConditioning(base=False)
+BY_CLUSTERS = [WITHOUT_BASE, LayerConditioning()]
 KINDS = [
     MeanConditioning(),
     WeightConditioning(),
@@ -84,7 +86,7 @@ def gradients(layer, identifier):
     }
 
 
-@pytest.mark.parametrize("conditioning", [WITHOUT_BASE, LayerConditioning()])
+@pytest.mark.parametrize("conditioning", quick(BY_CLUSTERS, WITHOUT_BASE))
 def test_a_hard_identifier_runs_one_cluster_and_teaches_no_other(conditioning):
     layer = make(conditioning)
     for k, cluster in enumerate(layer.clusters):
@@ -134,7 +136,7 @@ def test_weights_are_the_sum_that_the_formula_says():
         np.testing.assert_allclose(made, alone(plain, rows=one), atol=1e-5)
 
 
-@pytest.mark.parametrize("conditioning", [WITHOUT_BASE, LayerConditioning()])
+@pytest.mark.parametrize("conditioning", quick(BY_CLUSTERS, WITHOUT_BASE))
 def test_equal_clusters_make_any_identifier_that_sums_to_one_the_same(conditioning):
     layer = make(conditioning)
     for cluster in layer.clusters[1:]:
@@ -142,7 +144,7 @@ def test_equal_clusters_make_any_identifier_that_sums_to_one_the_same(conditioni
     np.testing.assert_allclose(outputs(layer, SOFT), outputs(layer, HARD), atol=1e-6)
 
 
-@pytest.mark.parametrize("conditioning", [WeightConditioning(), LayerConditioning()])
+@pytest.mark.parametrize("conditioning", quick(BY_CLUSTERS, WITHOUT_BASE))
 def test_the_order_of_varieties_means_nothing(conditioning):
     layer, other = make(conditioning), make(conditioning)
     order = [2, 0, 1]
@@ -153,7 +155,7 @@ def test_the_order_of_varieties_means_nothing(conditioning):
     )
 
 
-@pytest.mark.parametrize("conditioning", [WITHOUT_BASE, LayerConditioning()])
+@pytest.mark.parametrize("conditioning", quick(BY_CLUSTERS, WITHOUT_BASE))
 def test_one_cluster_is_a_plain_layer(conditioning):
     layer, plain = make(conditioning, clusters=1), make(None, clusters=0)
     assert layer.count_params() == plain.count_params()
@@ -179,7 +181,7 @@ def test_bases_of_rank_one_add_to_all_of_the_weights():
         np.testing.assert_allclose(made, alone(plain, rows=one), atol=1e-5)
 
 
-@pytest.mark.parametrize("conditioning", KINDS)
+@pytest.mark.parametrize("conditioning", quick(KINDS, KINDS[1], KINDS[4]))
 def test_steps_and_their_gradients_are_those_of_the_sequence(conditioning):
     layer, x = make(conditioning), tf.constant(some(T, B, D))
     identifier, real = tf.constant(SOFT), tf.constant(MASK) > 0

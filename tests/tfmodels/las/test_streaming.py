@@ -6,6 +6,7 @@ import pytest
 from tests.tfmodels.las.small import CONDITIONINGS
 from tests.tfmodels.las.small import batch
 from tests.tfmodels.las.small import build
+from tests.tfmodels.las.small import quick
 from tfmodels.errors import ConfigError
 from tfmodels.las.streaming import frames_per_encoding
 from tfmodels.las.streaming import joined
@@ -13,12 +14,16 @@ from tfmodels.las.streaming import joined
 PAIRED = {"left": 3, "encoder": {"pair_after": [1, 2]}}
 
 
-@pytest.mark.parametrize("conditioning", ["mean", "layer", "weight"])
-@pytest.mark.parametrize(
-    "settings", [{}, {"left": 0}, PAIRED], ids=["uni", "0", "pair"]
-)
-def test_chunks_make_the_whole(settings, conditioning):
-    model = build(**settings, conditioning=CONDITIONINGS[conditioning])
+VARIANTS = {
+    "plain": {"conditioning": CONDITIONINGS["weight"]},
+    "no_left": {"left": 0},
+    "paired": {**PAIRED, "conditioning": {"kind": "layer", "at": "both"}},
+}
+
+
+@pytest.mark.parametrize("name", quick(VARIANTS, "paired"))
+def test_chunks_make_the_whole(name):
+    model = build(**VARIANTS[name])
     group = frames_per_encoding(model.config)
     examples = batch(lengths=(27, 17, 2), longest=32)
     whole = model.encode(examples)

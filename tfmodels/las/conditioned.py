@@ -54,7 +54,8 @@ class ConditionedLSTM(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         """Makes the weights."""
         told, width = self._conditioning, 4 * self.units
-        self.base: LSTM | None = None
+        # None where there are only clusters.
+        self.base: Any = None
         self.clusters: list[LSTM] = []
         spread = None
         if self.kind in ("weight", "layer"):
@@ -119,9 +120,13 @@ class ConditionedLSTM(keras.layers.Layer):
             always = tf.ones_like(identifier[:, :1])
             shares = tf.concat([always, identifier], -1)
             return [mixed([self.base, *self.clusters], shares)]
-        bases = (self.bases_of_inputs, self.bases_of_outputs, self.bases_of_gates)
-        scale = product(identifier, self.scales)
-        return [factorised(self.base, RankOne(*map(value, bases), scale))]
+        bases = RankOne(
+            value(self.bases_of_inputs),
+            value(self.bases_of_outputs),
+            value(self.bases_of_gates),
+            product(identifier, self.scales),
+        )
+        return [factorised(self.base, bases)]
 
     def sequence(
         self,

@@ -18,6 +18,7 @@ from tfmodels.googlenet.config import GoogLeNetConfig
 from tfmodels.inception_v4.config import InceptionResNetV1Config
 from tfmodels.inception_v4.config import InceptionResNetV2Config
 from tfmodels.inception_v4.config import InceptionV4Config
+from tfmodels.las.config import LASConfig
 from tfmodels.transformer.config import TransformerConfig
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ MODELS: Mapping[str, Entry] = {
     "acoustic_lstm": Entry(AcousticLSTMConfig, "tfmodels.acoustic.model:acoustic_lstm"),
     "acoustic_tdnn": Entry(AcousticTDNNConfig, "tfmodels.acoustic.model:acoustic_tdnn"),
     "gnmt": Entry(GNMTConfig, "tfmodels.gnmt.model:gnmt"),
+    "las": Entry(LASConfig, "tfmodels.las.model:las"),
 }
 
 

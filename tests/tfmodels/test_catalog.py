@@ -30,6 +30,7 @@ def test_names_of_models():
         "acoustic_lstm",
         "acoustic_tdnn",
         "gnmt",
+        "las",
     )
 
 

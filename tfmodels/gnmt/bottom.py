@@ -17,10 +17,10 @@ from tfmodels.gnmt.attention import hidden_nodes
 from tfmodels.layers.arrays import new_arrays
 from tfmodels.layers.arrays import stack
 from tfmodels.layers.arrays import write
+from tfmodels.layers.feedback import outer
 from tfmodels.layers.lstm import Backward
 from tfmodels.layers.lstm import Cell
 from tfmodels.layers.lstm import gated
-from tfmodels.layers.lstm import outer
 from tfmodels.layers.lstm import shifted
 
 

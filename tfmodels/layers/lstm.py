@@ -10,6 +10,8 @@ import tensorflow as tf
 from tfmodels.layers.arrays import new_arrays
 from tfmodels.layers.arrays import stack
 from tfmodels.layers.arrays import write
+from tfmodels.layers.feedback import MakeFeedback
+from tfmodels.layers.feedback import Product
 
 Cell = Literal["gnmt", "standard"]
 
@@ -117,11 +119,12 @@ class Backward:
 
 def lstm_sequence(
     sums: tf.Tensor,
-    recurrent: tf.Tensor,
+    recurrent: Any,
     mask: tf.Tensor,
     first: tuple[tf.Tensor, tf.Tensor],
     limit: Any,
     cell: Cell,
+    feedback: MakeFeedback = Product,
 ) -> Sequence:
     """Runs an LSTM over a sequence whose inputs have been weighted and summed already.
 
@@ -130,21 +133,22 @@ def lstm_sequence(
 
     Args:
       sums: floating-point [T, b, 4 H], weighted inputs; see `gated`.
-      recurrent: floating-point [H, 4 H].
+      recurrent: floating-point [H, 4 H], or a tuple of what `feedback` is made of.
       mask: floating-point [T, b, 1]; where 0, outputs and cells stay as they are.
       first: outputs and cells before the sequence, floating-point [b, H].
       limit: see `gated`; no gradient passes to it.
       cell: see `gated`.
+      feedback: how outputs come back.
     """
-    width = recurrent.shape[0]
+    width = sums.shape[-1] // 4
     real = mask > 0
 
     @tf.custom_gradient
-    def run(sums: tf.Tensor, recurrent: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor) -> Any:
-        num_steps = tf.shape(sums)[0]
+    def run(sums: Any, h0: Any, c0: Any, *recurrent: Any) -> Any:
+        num_steps, fed = tf.shape(sums)[0], feedback(*recurrent)
 
         def forward(t: Any, h: Any, c: Any, *kept: tf.TensorArray) -> Any:
-            new = sums[t] + tf.matmul(h, recurrent)
+            new = sums[t] + fed.sums(h)
             m, cells, acts = gated(new, c, limit, cell)
             h, c = tf.where(real[t], m, h), tf.where(real[t], cells, c)
             return t + 1, h, c, *write(kept, t, (h, c, acts))
@@ -158,12 +162,12 @@ def lstm_sequence(
         def gradient(d_outputs: Any, _: Any, d_last: Any) -> Any:
             before = shifted(cells, c0)
             local = Backward(acts, before, cells, mask, limit, cell)
-            back = tf.transpose(recurrent)
+            back = fed.transposed()
 
             def step(t: Any, d_h: Any, d_c: Any, d_sums: Any) -> Any:
                 d_h = d_h + d_outputs[t]
                 d_new, d_c = local.step(t, d_h, d_c)
-                d_h = tf.matmul(d_new, back) + d_h * local.skipped[t]
+                d_h = back(d_new) + d_h * local.skipped[t]
                 return t - 1, d_h, d_c, d_sums.write(t, d_new)
 
             (array,) = new_arrays(sums, (4 * width,))
@@ -173,11 +177,13 @@ def lstm_sequence(
                 (num_steps - 1, tf.zeros_like(h0), d_last, array),
             )
             (d_sums,) = stack([array], (4 * width,))
-            return d_sums, outer(shifted(outputs, h0), d_sums), d_h0, d_c0
+            learned = fed.gradients(shifted(outputs, h0), d_sums)
+            return d_sums, d_h0, d_c0, *learned
 
         return (outputs, cells, last), gradient
 
-    return Sequence(*run(sums, recurrent, *first))
+    made_of = recurrent if isinstance(recurrent, tuple) else (recurrent,)
+    return Sequence(*run(sums, *first, *made_of))
 
 
 def shifted(states: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
@@ -197,22 +203,16 @@ def product(x: tf.Tensor, kernel: Any) -> tf.Tensor:
     return tf.reshape(made, tf.concat([tf.shape(x)[:-1], kernel.shape[1:]], 0))
 
 
-def outer(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """Sum of the outer products of all rows of [..., M] and [..., N]: [M, N]."""
-    x = tf.reshape(x, [-1, x.shape[-1]])
-    return tf.matmul(x, tf.reshape(y, [-1, y.shape[-1]]), transpose_a=True)
-
-
 class LSTM(keras.layers.Layer):
     """Weights of an LSTM; time is the first axis, the order of gates that of `gated`.
 
     Args:
       units: H.
       cell: see `gated`.
-      num_biases: bias vectors; of two the second is redundant (cuDNN has both). The
-        first begins at 1 for forget gates.
+      num_biases: bias vectors; of two the second is redundant (cuDNN has both).
       kernel_initializer: of the input's kernel.
       recurrent_initializer: of the recurrent kernel of each gate.
+      forget_bias: where the first bias begins for forget gates.
       **kwargs: see `keras.layers.Layer`.
     """
 
@@ -223,12 +223,14 @@ class LSTM(keras.layers.Layer):
         num_biases: int = 1,
         kernel_initializer: Any = "glorot_uniform",
         recurrent_initializer: Any = "orthogonal",
+        forget_bias: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.cell = cell
         self.num_biases = num_biases
+        self.forget_bias = forget_bias
         self._kernel_initializer = keras.initializers.get(kernel_initializer)
         self._recurrent_initializer = keras.initializers.get(recurrent_initializer)
 
@@ -263,8 +265,9 @@ class LSTM(keras.layers.Layer):
         return keras.ops.concatenate(parts, axis=1)
 
     def _first_bias(self, shape: Any, dtype: Any = None) -> Any:
-        """Ones for the forget gate, zeros for the rest."""
-        return keras.ops.repeat(keras.ops.array([0, 0, 1, 0], dtype), self.units)
+        """The forget gate's number, zeros for the rest."""
+        first = [0, 0, self.forget_bias, 0]
+        return keras.ops.repeat(keras.ops.array(first, dtype), self.units)
 
     def add_biases(self, sums: tf.Tensor) -> tf.Tensor:
         """Sums with the biases that there are."""

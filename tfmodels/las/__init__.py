@@ -1,0 +1,1 @@
+"""Listen, attend and spell: one recogniser of speech for many varieties."""

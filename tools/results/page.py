@@ -51,8 +51,8 @@ def _training(recipe: Recipe, runs: list[dict[str, float]]) -> list[str]:
         f"`tfmodels {command}`{seeds}; {FIGURES[recipe.figures].about}, on held-out"
         f" data. {recipe.metric} should be {recipe.asks} {recipe.bound};"
         f" median here {median:.4f}. For comparison: {recipe.baseline}."
-        " Seconds are those of the whole command; CPU seconds, where given, are those of"
-        " all cores.",
+        " Seconds are those of the whole command; CPU seconds, where given, are of all"
+        " cores.",
         "\n".join(f"| {' | '.join(row)} |" for row in rows),
     ]
 

@@ -124,3 +124,18 @@ def test_padding_and_the_rows_beside_change_nothing(tmp_path: Path):
 def test_models_of_other_cells_are_refused(changes: dict[str, Any]):
     with pytest.raises(ConfigError, match=r"Expected model\.cell: gnmt, without"):
         integers(build(**changes))
+
+
+def test_weights_that_were_never_kept_in_bounds_are_worse(tmp_path: Path):
+    large = {"kind": "scaled", "embedding_std": 0.5, "input_gain": 8.0}
+    free, kept = build(clip=None, initial=large), build(initial=large)
+    kept.set_weights(free.get_weights())
+    translator = DeviceTranslator(
+        program(kept, tmp_path), 8, kept.config.wiring, SEARCH
+    )
+    made = np.stack([*translator.told(SOURCE, TARGET)])
+    batch = {"source": SOURCE[None], "target": TARGET[None]}
+    of_free, of_kept = (
+        np.abs(made - model(batch)["logits"][0].numpy()).max() for model in (free, kept)
+    )
+    assert of_free > 5 * of_kept

@@ -104,21 +104,21 @@ RECIPES = (
         "the nearest training number's words: 0, as all test numbers are others",
         figures="integer_engine",
     ),
-    Recipe("gnmt/multi30k", "test/bleu", 12, _CAPTIONS, figures="integer_engine"),
     *(
         Recipe(
             "gnmt/multi30k",
             "test/bleu",
             12,
             _CAPTIONS,
-            (f"model.clip={bounds}",),
+            overrides,
             (0,),
             figures=figures,
         )
-        for bounds, figures in (
-            ("null", "final"),
-            ("{start: 8.0, end: 1.0, end_step: 600}", "integer_engine"),
-            ("{start: 8.0, end: 1.0, end_step: 1440}", "integer_engine"),
+        for overrides, figures in (
+            ((), "integer_engine"),
+            (("model.clip=null",), "final"),
+            (("model.clip={start: 8.0, end: 1.0, end_step: 600}",), "integer_engine"),
+            (("model.clip={start: 8.0, end: 1.0, end_step: 1440}",), "integer_engine"),
         )
     ),
     Recipe(

@@ -57,9 +57,8 @@ def clip(x: tf.Tensor, limit: Any) -> tf.Tensor:
         return x
     limit = tf.cast(limit, x.dtype)
 
-    @tf.custom_gradient
+    @tf.custom_gradient  # TensorFlow's goes over everything several times
     def run(x: tf.Tensor) -> Any:
-        # TensorFlow's gradient goes over everything several times, for the limits too.
         inside = tf.abs(x) <= limit
         return tf.clip_by_value(x, -limit, limit), lambda d: tf.where(inside, d, 0)
 

@@ -63,8 +63,15 @@ def test_checkpoints_go_on_with_any_layout(tmp_path: Path, batch_norm: bool) -> 
         step += 2
         store.save(made.trainable.state, step, "train")
     assert made.state["optimizer/iteration"] == step
-    # Adam divides by the gradient of a bias before a batch norm, which is all rounding.
-    assert_close(made.state, whole.state, 1e-2 if batch_norm else 1e-5)
+    states = made.state, whole.state
+    if batch_norm:
+        # Adam divides by the gradient of a bias before a batch norm, which is all
+        # rounding; moving means contain that bias.
+        states = tuple(
+            {path: value for path, value in state.items() if "hidden/bias" not in path}
+            for state in states
+        )
+    assert_close(*states, 1e-2 if batch_norm else 1e-5)
 
 
 def test_a_step_is_traced_once() -> None:

@@ -112,13 +112,13 @@ RECIPES = (
             _CAPTIONS,
             overrides,
             (0,),
-            figures=figures,
+            figures="final",
         )
-        for overrides, figures in (
-            ((), "integer_engine"),
-            (("model.clip=null",), "final"),
-            (("model.clip={start: 8.0, end: 1.0, end_step: 600}",), "integer_engine"),
-            (("model.clip={start: 8.0, end: 1.0, end_step: 1440}",), "integer_engine"),
+        for overrides in (
+            (),
+            ("model.clip=null",),
+            ("model.clip={start: 8.0, end: 1.0, end_step: 600}",),
+            ("model.clip={start: 8.0, end: 1.0, end_step: 1440}",),
         )
     ),
     Recipe(

@@ -218,7 +218,6 @@ OPERATORS = ("CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D", "CONCATENATION", "ADD"
     [
         (GOOGLENET, "float32", 27_997_484),
         (GOOGLENET, "int8", 7_221_528),
-        (INCEPTION_V4, "float32", 170_532_972),
         (INCEPTION_V4, "int8", 43_478_544),
         (INCEPTION_RESNET_V2, "float32", 223_073_504),
     ],

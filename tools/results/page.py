@@ -1,6 +1,7 @@
 """docs/RESULTS.md, drawn from docs/results/."""
 
 import json
+import shlex
 import statistics
 from typing import Any
 
@@ -41,7 +42,7 @@ def page() -> str:
 
 def _training(recipe: Recipe, runs: list[dict[str, float]]) -> list[str]:
     """Of a recipe's runs, as they were trained."""
-    command = " ".join(recipe.command("DIR", recipe.seeds[0]))
+    command = shlex.join(recipe.command("DIR", recipe.seeds[0]))
     seeds = " and the other seeds" if len(runs) > 1 else ""
     median = statistics.median(run[recipe.metric] for run in runs)
     rows = [list(runs[0]), ["---"] * len(runs[0])]

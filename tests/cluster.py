@@ -17,8 +17,8 @@ from typing import Any
 from tools.launch.local import free_ports
 
 ROOT = Path(__file__).parents[1]
-SECONDS = 150
-"""How long a process may run; a healthy one needs a tenth of that."""
+SECONDS = 240
+"""How long a process may run; a healthy one needs a small part of that."""
 
 
 class Process:

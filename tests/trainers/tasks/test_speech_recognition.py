@@ -1,4 +1,4 @@
-"""The task of speech recognition: figures, varieties, transcripts, what objectives do."""
+"""The task of speech recognition: figures, varieties, transcripts, objectives."""
 
 import json
 from pathlib import Path
@@ -181,9 +181,7 @@ def test_figures_against_jiwer(task, batches) -> None:
     np.testing.assert_array_equal(counts, 0)
     same = set(parts[0]) - {"oracle_wer"}
     for name in same:
-        for ours, theirs in zip(
-            summed(parts)[name], summed(other)[name], strict=True
-        ):
+        for ours, theirs in zip(summed(parts)[name], summed(other)[name], strict=True):
             np.testing.assert_allclose(ours, theirs, err_msg=name)
 
 

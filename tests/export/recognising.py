@@ -67,3 +67,7 @@ class Opened:
         random = np.random.default_rng(1)
         for weight in self.model.trainable_weights:
             weight.assign(random.normal(0, 0.6, weight.shape))
+        # Padding, start and unknown are not said; an end and varieties seldom.
+        bias = self.model.bias.numpy()
+        bias[:7] -= [9, 9, 2, 9, 3, 3, 3]
+        self.model.bias.assign(bias)

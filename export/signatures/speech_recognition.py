@@ -58,14 +58,15 @@ class SpeechRecognitionSignatures:
         """Takes the run's configuration and the table of graphemes."""
         task: Any = experiment.task
         self._model: Any = experiment.model
-        self._data: Any = experiment.training_stages()[-1].data
+        data: Any = experiment.training_stages()[-1].data
+        self._data = data
         self._seed = experiment.run.seed
         self._told: bool = task.variety_known
         self._restricted: bool = task.restrict_characters
         self._search = task.search.model_copy(update={"n_best": task.search.beam_width})
         self._graphemes = Graphemes.from_plain(json.loads(files[_GRAPHEMES]))
         self._listener = Listener(task, self._graphemes)
-        self._front_end = FrontEnd(self._data)
+        self._front_end = FrontEnd(data)
 
     @staticmethod
     def files_of(task: Any) -> dict[str, str]:
@@ -224,7 +225,9 @@ class SpeechRecognitionSignatures:
         length = np.array([len(samples)], np.int32)
         found = program(UNTOLD, {"audio": samples[None], "audio_len": length})
         names = ("tokens", "lengths", "scores", "log_probs", "alignments")
-        hypotheses = Hypotheses(*(found[name] for name in names), None)
+        # What attention each part got is no part of a transcript.
+        values = [*(found[name] for name in names), None]
+        hypotheses = Hypotheses(*values)
         heard = Heard(hypotheses, found["variety_posterior"])
         step = frames_per_encoding(self._model)
         return read_transcripts(self._graphemes, heard, step)

@@ -1,14 +1,18 @@
 """What leaves for a device: `export` a run, `load` the artefact, `verify` it."""
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from export.loading import Artefact
+    from export.transcribing import Partial
     from export.verification import Verification
 
-__all__ = ["export", "load", "verify"]
+__all__ = ["export", "load", "open_stream", "verify"]
 
 
 def export(
@@ -46,6 +50,28 @@ def load(artefact: str | PathLike[str]) -> "Artefact":
     from export.loading import load_artefact
 
     return load_artefact(artefact)
+
+
+def open_stream(
+    folder: str | PathLike[str], overrides: Sequence[str] = ()
+) -> "Callable[[str], Iterator[Partial]]":
+    """Opens a run or an artefact that understands while somebody speaks.
+
+    Args:
+      folder: of either.
+      overrides: changes to the run's configuration; an artefact's is fixed.
+
+    Returns:
+      A function of a recording's path. It yields what is understood of ever more of it,
+      at last what is of the whole.
+
+    Raises:
+      ConfigError: it answers whole inputs only.
+      DataError: the folder cannot be read.
+    """
+    from export.live import open_live
+
+    return open_live(folder, overrides)
 
 
 def verify(artefact: str | PathLike[str], max_examples: int = 2000) -> "Verification":

@@ -91,10 +91,11 @@ class Artefact:
         Raises:
           DataError: the input is missing or unreadable.
         """
-        return self.signatures.predict(self._device, str(source))
+        return self.signatures.predict(self.device, str(source))
 
     @cached_property
-    def _device(self) -> SavedProgram:
+    def device(self) -> SavedProgram:
+        """The form made for the device."""
         kind = self.manifest.device
         return open_program(kind, self.path / self.manifest.programs[kind].path)
 

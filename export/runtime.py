@@ -23,7 +23,8 @@ class KerasProgram:
         self.endpoints = tuple(endpoints)
         self._functions = {
             name: (
-                tf.function(endpoint.function),
+                # Sounds are of many lengths.
+                tf.function(endpoint.function, reduce_retracing=True),
                 [spec.name for spec in endpoint.inputs],
             )
             for name, endpoint in endpoints.items()

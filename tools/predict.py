@@ -15,11 +15,20 @@ from tools.console import print_to_terminal
 
 def predict_command(
     model: Annotated[Path, typer.Argument(help="A run's folder or an artefact's.")],
-    inputs: Annotated[list[str], typer.Argument(help="Image files; lines of text.")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Image files; recordings; lines of text.")
+    ],
     nbest: Annotated[
         int | None,
         typer.Option(help="Answers for each input, with scores and alignments.", min=1),
     ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option(
+            "--stream",
+            help="Recognise recordings as if somebody spoke: what may change in [].",
+        ),
+    ] = False,
     overrides: Overrides = None,
 ) -> None:
     """Predict on files or text with a trained run or an exported artefact."""
@@ -29,6 +38,9 @@ def predict_command(
             f"--set: {model} is an artefact, whose configuration is fixed. Expected a"
             f" run's folder. Received --set {overrides[0]}."
         )
+    if stream:
+        _print_streams(model, inputs, overrides or ())
+        return
     predict = _artefact(model) if is_artefact else _run(model, overrides or ())
     for source in inputs:
         answer = predict(source)
@@ -54,3 +66,12 @@ def _run(folder: Path, overrides: Sequence[str]) -> Callable[[str], Any]:
 
     run = load_run(folder, overrides)
     return lambda source: run.task.predict(run.model, source)
+
+
+def _print_streams(folder: Path, inputs: list[str], overrides: Sequence[str]) -> None:
+    import export
+
+    stream = export.open_stream(folder, overrides)
+    for source in inputs:
+        for partial in stream(source):
+            print_to_terminal(f"{source}: {partial}")

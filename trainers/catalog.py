@@ -13,6 +13,7 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
             "trainers.tasks.image_classification:ImageClassification"
         ),
         "language_modeling": "trainers.tasks.language_modeling:LanguageModeling",
+        "speech_recognition": ("trainers.tasks.speech_recognition:SpeechRecognition"),
         "translation": "trainers.tasks.translation:Translation",
     },
     "objective": {

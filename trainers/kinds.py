@@ -11,6 +11,7 @@ from tfmodels.classification.config import ImageClassifierConfig
 from tfmodels.config import Config
 from tfmodels.config import tagged_union
 from tfmodels.gnmt.config import GNMTConfig
+from tfmodels.las.config import LASConfig
 from tfmodels.transformer.config import TransformerConfig
 from trainers.data.config import DigitsData
 from trainers.data.config import ImageData
@@ -28,6 +29,7 @@ from trainers.data.parallel.config import NumberWordsData
 from trainers.data.parallel.config import ParallelData
 from trainers.data.parallel.config import ParallelTextData
 from trainers.data.speech.config import ConnectedDigitsData
+from trainers.data.speech.config import SpeechData
 from trainers.data.speech.config import SpeechManifestData
 from trainers.objectives.config import CrossEntropyConfig
 from trainers.objectives.config import ExpectedRewardConfig
@@ -39,6 +41,7 @@ from trainers.objectives.sequence_discriminative.config import (
 from trainers.tasks.config import AcousticModelingConfig
 from trainers.tasks.config import ImageClassificationConfig
 from trainers.tasks.config import LanguageModelingConfig
+from trainers.tasks.config import SpeechRecognitionConfig
 from trainers.tasks.config import TranslationConfig
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
         AcousticModelingConfig
         | ImageClassificationConfig
         | LanguageModelingConfig
+        | SpeechRecognitionConfig
         | TranslationConfig
     )
     AnyObjective = (
@@ -63,6 +67,7 @@ else:
             AcousticModelingConfig,
             ImageClassificationConfig,
             LanguageModelingConfig,
+            SpeechRecognitionConfig,
             TranslationConfig,
         ]
     )
@@ -97,6 +102,7 @@ DATA_OF_TASK: dict[type[Config], type[Config]] = {
     AcousticModelingConfig: UtteranceData,
     ImageClassificationConfig: ImageData,
     LanguageModelingConfig: TokenData,
+    SpeechRecognitionConfig: SpeechData,
     TranslationConfig: ParallelData,
 }
 """What each task can learn from."""
@@ -105,12 +111,14 @@ MODEL_OF_TASK: dict[type[Config], type[Config]] = {
     AcousticModelingConfig: AcousticConfig,
     ImageClassificationConfig: ImageClassifierConfig,
     LanguageModelingConfig: TransformerConfig,
+    SpeechRecognitionConfig: LASConfig,
     TranslationConfig: GNMTConfig,
 }
 """What each task can teach."""
 
 TASK_OF_OBJECTIVE: dict[type[Config], type[Config]] = {
     ExpectedRewardConfig: TranslationConfig,
+    MinimumWordErrorConfig: SpeechRecognitionConfig,
     SequenceDiscriminativeConfig: AcousticModelingConfig,
 }
 """Objectives that need one kind of task; others suit all."""

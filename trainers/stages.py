@@ -33,11 +33,13 @@ def open_task(experiment: Experiment, data: AnyData) -> Task:
 def plan_stages(experiment: Experiment) -> tuple[Stage, ...]:
     """Resolves an experiment's stages; stages with the same data share one task."""
     stages: list[Stage] = []
-    tasks: dict[AnyData, Task] = {}
+    tasks: dict[str, Task] = {}
     for settings in experiment.training_stages():
-        if settings.data not in tasks:
-            tasks[settings.data] = open_task(experiment, settings.data)
-        task = tasks[settings.data]
+        # As text: data that hold mappings have no hash.
+        data = settings.data.model_dump_json()
+        if data not in tasks:
+            tasks[data] = open_task(experiment, settings.data)
+        task = tasks[data]
         make_objective = implementation("objective", settings.objective.kind)
         stages.append(
             Stage(

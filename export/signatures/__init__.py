@@ -13,6 +13,9 @@ SIGNATURES: dict[str, str] = {
     ),
     "language_modeling": "export.signatures.language_modeling:"
     "LanguageModelingSignatures",
+    "speech_recognition": (
+        "export.signatures.speech_recognition:SpeechRecognitionSignatures"
+    ),
     "translation": "export.signatures.translation:TranslationSignatures",
 }
 """The explicit table: kind of task -> ``module:class``."""

@@ -67,7 +67,7 @@ class LanguageModels:
         Returns:
           float32 [b, N].
         """
-        count, length = ids.shape[1], ids.shape[2]
+        count, length = ids.shape[1], ids.shape[2] or tf.shape(ids)[2]
         flat = tf.reshape(ids, [-1, length])
         prices = score(
             self.step(repeated(variety, count)),
@@ -139,6 +139,25 @@ def together(*parts: Around) -> Around:
         return step, state
 
     return around
+
+
+def posterior_of_steps(logits: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """What the steps of an answer together say of its variety.
+
+    Softmax of the mean of the steps' log-probabilities, the end's among them.
+
+    Args:
+      logits: floating-point [b, T, K], scores of varieties at each step.
+      lengths: int32 [b], steps that count.
+
+    Returns:
+      float32 [b, K], probabilities; equal shares of no steps.
+    """
+    logs = tf.nn.log_softmax(tf.cast(logits, tf.float32))
+    counts = tf.sequence_mask(lengths, tf.shape(logits)[1], tf.float32)
+    total = tf.reduce_sum(logs * counts[:, :, None], axis=1)
+    steps = tf.maximum(tf.cast(lengths, tf.float32), 1.0)
+    return tf.nn.softmax(total / steps[:, None])
 
 
 def believed(posterior: tf.Tensor, prior: tf.Tensor) -> tf.Tensor:

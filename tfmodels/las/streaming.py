@@ -14,6 +14,11 @@ def frames_per_encoding(config: LASConfig) -> int:
     return config.stride * 2 ** len(config.encoder.pair_after)
 
 
+def streams(config: LASConfig) -> bool:
+    """Whether the encoder sees nothing but what is spoken already."""
+    return not (config.encoder.bidirectional or config.encoder.convolutions)
+
+
 def check_chunk(config: LASConfig, num_frames: int | None) -> None:
     """Refuses what cannot be encoded chunk by chunk.
 
@@ -25,7 +30,7 @@ def check_chunk(config: LASConfig, num_frames: int | None) -> None:
       ConfigError: see `LAS.encode_chunk`.
     """
     encoder = config.encoder
-    if encoder.bidirectional or encoder.convolutions:
+    if not streams(config):
         raise ConfigError(
             "the encoder sees what is not spoken yet. Expected encoder.bidirectional:"
             " false and no encoder.convolutions. Received encoder.bidirectional:"

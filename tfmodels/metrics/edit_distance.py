@@ -99,6 +99,8 @@ def _count(tokens: tf.Tensor) -> tf.Tensor:
 
 def running_minimum(values: tf.Tensor) -> tf.Tensor:
     """Smallest value up to each place of a row, [..., N], in log N steps."""
+    if values.shape[-1] is None:
+        return _running_minimum(values)
     reach = 1
     none = [[0, 0]] * (values.shape.rank - 1)
     while reach < values.shape[-1]:
@@ -108,3 +110,17 @@ def running_minimum(values: tf.Tensor) -> tf.Tensor:
         values = tf.minimum(values, shifted)
         reach *= 2
     return values
+
+
+def _running_minimum(values: tf.Tensor) -> tf.Tensor:
+    """`running_minimum` where N is not known when the graph is made."""
+    place = tf.range(tf.shape(values)[-1])
+
+    def farther(reach: tf.Tensor, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # Near the front the first value stands for what is before it.
+        before = tf.gather(values, tf.maximum(place - reach, 0), axis=-1)
+        return 2 * reach, tf.ensure_shape(tf.minimum(values, before), values.shape)
+
+    return tf.while_loop(
+        lambda reach, _: reach < tf.size(place), farther, (tf.constant(1), values)
+    )[1]

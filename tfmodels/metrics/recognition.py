@@ -78,7 +78,8 @@ def errors_of_lists(
     hypotheses: tf.Tensor, references: tf.Tensor, table: WordTable
 ) -> tf.Tensor:
     """Word errors of each of N sequences, int32 [b, N]; arguments of `oracle_rate`."""
-    count, length = hypotheses.shape[1], hypotheses.shape[2]
+    count = hypotheses.shape[1]
+    length = hypotheses.shape[2] or tf.shape(hypotheses)[2]
     flat = tf.reshape(hypotheses, [-1, length])
     errors = word_errors(flat, repeated(references, count), table)
     return tf.reshape(tf.add_n(list(errors)), [-1, count])

@@ -72,7 +72,7 @@ def word_ids(units: tf.Tensor, table: WordTable) -> tf.Tensor:
     two numbers of 64 bits that are drawn at random are equal.
 
     Args:
-      units: int32 [n, U], U at least 1 and known; nothing counts from `END` on.
+      units: int32 [n, U], U at least 1; nothing counts from `END` on.
       table: what the units are.
 
     Returns:
@@ -80,7 +80,11 @@ def word_ids(units: tf.Tensor, table: WordTable) -> tf.Tensor:
     """
     units = tf.convert_to_tensor(units)
     spelling = _spelling(units, table)
-    powers = _powers(units.shape[1] * table.characters.shape[1])
+    longest = table.characters.shape[1]
+    if units.shape[1] is None:
+        powers = _powers_in_graph(tf.shape(units)[1] * longest)
+    else:
+        powers = _powers(units.shape[1] * longest)
     digits = tf.gather(table.numbers, units) * tf.gather(powers, spelling.inside)
     digits = tf.where(spelling.heard, digits, tf.zeros_like(digits))
     total = tf.cumsum(digits, axis=1)
@@ -110,7 +114,8 @@ def character_ids(units: tf.Tensor, table: WordTable) -> tf.Tensor:
     characters = tf.gather(table.characters, units)
     counts = spelling.heard[..., None] & ((characters != _SPACE) | space[..., None])
     characters = tf.where(counts, characters, 0)
-    return tf.reshape(characters, [-1, units.shape[1] * table.characters.shape[1]])
+    length = units.shape[1] or tf.shape(units)[1]
+    return tf.reshape(characters, [-1, length * table.characters.shape[1]])
 
 
 def word_errors(
@@ -141,7 +146,8 @@ def character_errors(
 def _spelling(units: tf.Tensor, table: WordTable) -> _Spelling:
     heard = tf.cumsum(tf.cast(units == END, tf.int32), axis=1) == 0
     breaks = heard & tf.gather(table.breaks, units)
-    begun = -running_minimum(tf.where(breaks, -tf.range(units.shape[1]), 0))
+    place = tf.range(units.shape[1] or tf.shape(units)[1])
+    begun = -running_minimum(tf.where(breaks, -place, 0))
     lengths = tf.where(heard, tf.gather(table.lengths, units), 0)
     before = tf.cumsum(lengths, axis=1, exclusive=True)
     inside = before - tf.gather(before, begun, batch_dims=1)
@@ -153,3 +159,9 @@ def _powers(count: int) -> np.ndarray:
     factors = np.full(count, _MULTIPLIER, np.uint64)
     factors[0] = 1
     return np.cumprod(factors).view(np.int64)
+
+
+def _powers_in_graph(count: tf.Tensor) -> tf.Tensor:
+    """`_powers`, int64 [count], count int32 []."""
+    multiplier = np.uint64(_MULTIPLIER).astype(np.int64)
+    return tf.math.cumprod(tf.fill([count], multiplier), exclusive=True)

@@ -15,7 +15,8 @@ class CrossEntropyConfig(Config):
     label_smoothing: float = pydantic.Field(default=0.0, ge=0, lt=1)
     """Probability mass spread evenly over all classes."""
     auxiliary_weights: dict[str, float] = {}
-    """Weight of the loss of each further output, by its name: ``aux1_logits: 0.3``."""
+    """Weight of the loss of each further output, by its name: ``aux1_logits: 0.3``; of
+    speech ``variety_logits: 0.1``, which learn the variety."""
 
 
 class ExpectedRewardConfig(LengthConfig):

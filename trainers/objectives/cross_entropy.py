@@ -46,8 +46,10 @@ def smoothed_cross_entropy(
 class CrossEntropy(Objective):
     """Objective: cross entropy of ``logits`` plus that of each auxiliary head.
 
-    ``CE(logits) + sum_h auxiliary_weights[h] * CE(h)``, all heads with the same labels
-    and smoothing (GoogLeNet, arXiv 1409.4842, section 5; US 9904875 B2, claim 1).
+    ``CE(logits) + sum_h auxiliary_weights[h] * CE(h)``, all heads with the same weights
+    and smoothing, and with the same labels (GoogLeNet, arXiv 1409.4842, section 5; US
+    9904875 B2, claim 1) but for those that examples have labels of their own for, such
+    as the variety of speech (US 12254865 B2, claim 1).
     """
 
     def __init__(self, config: CrossEntropyConfig, task: "Task") -> None:
@@ -62,7 +64,8 @@ class CrossEntropy(Objective):
             [B, T, K].
           batch: ``label`` int32 [B] or [B, T]; ``weight`` float32 of the same shape;
             ``label_probs`` float32 [B, K] or [B, T, K], distributions to learn in place
-            of the labels, if an objective has made any.
+            of the labels, if an objective has made any. For a head called ``x_logits``
+            its own labels are ``x_label``, as ``label``, if there are any.
 
         Returns:
           The sums; terms are ``cross_entropy`` and, for a head called ``x_logits``,
@@ -96,5 +99,6 @@ class CrossEntropy(Objective):
             )
         smoothing = self.config.label_smoothing
         labels = batch.get("label_probs", batch["label"])
+        labels = batch.get(f"{name.removesuffix('_logits')}_label", labels)
         losses = smoothed_cross_entropy(outputs[name], labels, smoothing)
         return tf.reduce_sum(batch["weight"] * losses)

@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 _MAX_LABELLED_CLASSES = 40
 _MAX_COUNTED_CLASSES = 15
 _MAX_CHARACTERS = 100
+_FRAMES_A_SECOND = 100
 
 
 def rendered(figure: Figure) -> np.ndarray:
@@ -133,6 +134,35 @@ def labelled_sequences(
             ascii(text)[1:-1][:_MAX_CHARACTERS],
             color=color,
             family="monospace",
+            size="small",
+            parse_math=False,
+        )
+    return figure
+
+
+def spectrograms(
+    sounds: Sequence[np.ndarray], labels: Sequence[str], predictions: Sequence[str]
+) -> Figure:
+    """Sounds under what was understood, wrong texts in red with the label.
+
+    Args:
+      sounds: N times float [T, D], 100 frames a second, energies of D bands.
+      labels: N texts; what is no ASCII is escaped, and long ones are cut.
+      predictions: N texts.
+    """
+    figure, grid = _grid(len(sounds), width=5.0, height=1.9)
+    for axes, sound, label, prediction in zip(
+        grid, sounds, labels, predictions, strict=True
+    ):
+        right = label == prediction
+        title = prediction if right else f"{prediction} ({label})"
+        bounds = (0, len(sound) / _FRAMES_A_SECOND, 0, sound.shape[1])
+        axes.imshow(sound.T, origin="lower", aspect="auto", extent=bounds)
+        axes.tick_params(labelsize="x-small")
+        axes.set_yticks([])
+        axes.set_title(
+            ascii(title)[1:-1][:_MAX_CHARACTERS],
+            color="black" if right else "red",
             size="small",
             parse_math=False,
         )

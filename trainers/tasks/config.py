@@ -30,6 +30,39 @@ class TranslationConfig(Config):
     """Language of predictions, for a model that was taught several."""
 
 
+class SpeechRecognitionConfig(Config):
+    """Speech in, its text and its variety out.
+
+    The defaults of the search are those of Lingvo's recognisers. Where the symbol of a
+    variety stands in an answer is a key of the data.
+    """
+
+    kind: Literal["speech_recognition"] = "speech_recognition"
+    search: BeamSearchConfig = BeamSearchConfig(
+        length_penalty=0.0,
+        coverage_penalty=0.0,
+        end_margin=5.0,
+        max_length_factor=1.0,
+    )
+    """How evaluations and predictions look for what was said. Lengths count encodings;
+    keys that are absent have the defaults of any search."""
+    variety_known: bool = True
+    """Whether an evaluation tells the model the variety of each utterance; a prediction
+    never does."""
+    unknown_variety: Literal["mixture", "two_pass", "argmax"] = "two_pass"
+    """What the model is told of a variety that is not known. `mixture`: what is
+    believed, and that is all. Otherwise it listens like that first, and then again:
+    `two_pass` tells it what it has found, `argmax` only the likeliest variety, if that
+    is likely enough."""
+    threshold: float = pydantic.Field(default=0.5, ge=0, le=1)
+    """Least probability of a variety that `argmax` tells alone."""
+    believed: dict[str, pydantic.PositiveFloat] = {}
+    """How likely each variety is, up to a common factor, before anything is heard; only
+    those named here can be found. All are equally likely when empty."""
+    restrict_characters: bool = False
+    """Let answers have the characters of possible varieties alone."""
+
+
 class AcousticModelingConfig(Config):
     """Scores of the states of a hidden Markov model in every frame of an utterance.
 

@@ -158,7 +158,8 @@ class MinimumWordError(Objective):
         log_probs = log_probs_of(recognizer, memory, found.ids, found.lengths)
         if found.language is not None:
             log_probs += found.language
-        answers = tf.reshape(found.ids, [-1, found.ids.shape[2]])
+        length = found.ids.shape[2] or tf.shape(found.ids)[2]
+        answers = tf.reshape(found.ids, [-1, length])
         references = repeated(batch["label"], self.config.num_answers)
         errors = self._risk(answers, references, self._task.words)
         outputs = {
@@ -287,7 +288,7 @@ def _smoothing(exponent: float) -> Around:
 
 def _equal(answers: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
     """Whether answers int32 [b, N, T] are the label int32 [b, U], bool [b, N]."""
-    missing = answers.shape[2] - label.shape[1]
-    label = tf.pad(label, [[0, 0], [0, max(missing, 0)]])
-    answers = tf.pad(answers, [[0, 0], [0, 0], [0, max(-missing, 0)]])
+    missing = tf.shape(answers)[2] - tf.shape(label)[1]
+    label = tf.pad(label, [[0, 0], [0, tf.maximum(missing, 0)]])
+    answers = tf.pad(answers, [[0, 0], [0, 0], [0, tf.maximum(-missing, 0)]])
     return tf.reduce_all(answers == label[:, None], axis=2)

@@ -114,6 +114,10 @@ class SequenceTargets:
             "weight": new_weight * changes["sample_weight"][:, None],
             layout.inputs: tf.where(present, inputs, 0),
         }
+        if layout.padded:
+            # Other labels, such as the variety, are those of whole examples.
+            for name in (name for name in batch if name.endswith("_label")):
+                changes[name] = tf.where(present, batch[name][:, :1], 0)
         for name in ("label", "weight", layout.inputs):
             changes[name] = tf.ensure_shape(changes[name], [label.shape[0], width])
         return {**batch, **changes}

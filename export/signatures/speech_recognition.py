@@ -1,0 +1,272 @@
+"""What is exported for speech recognition: sound in; text and its variety out."""
+
+import json
+from collections.abc import Iterator
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from export.interfaces import Arrays
+from export.interfaces import Endpoint
+from export.interfaces import Program
+from export.recognition import ENCODE
+from export.recognition import RECOGNIZE
+from export.recognition import UNTOLD
+from export.recognition import Recognition
+from export.transcribing import CHUNK
+from export.transcribing import STEP
+from export.transcribing import Chunks
+from export.transcribing import Partial
+from export.transcribing import Transcriber
+from export.transcribing import transcribe
+from tfmodels.decoding.beam_search import Hypotheses
+from tfmodels.las.streaming import check_chunk
+from tfmodels.las.streaming import frames_per_encoding
+from tfmodels.las.streaming import streams
+from tfmodels.text.graphemes import Graphemes
+from trainers.data.speech.dataset import speech_dataset
+from trainers.data.speech.front_end import FrontEnd
+from trainers.data.speech.sources import open_speech
+from trainers.experiment import Experiment
+from trainers.interfaces import Batch
+from trainers.tasks.listening import Heard
+from trainers.tasks.listening import Listener
+from trainers.tasks.transcripts import Transcripts
+from trainers.tasks.transcripts import read_transcripts
+
+_GRAPHEMES = "graphemes.json"
+# What a part of a stream is, before it is rounded up to whole encodings.
+_CHUNK_SECONDS = 0.3
+
+
+class SpeechRecognitionSignatures:
+    """Functions on samples of sound, front end and search included.
+
+    The file for a device has the same for one recording, without text. Loops over time
+    stay in floating point: ranges cannot be calibrated in them.
+    """
+
+    accuracy = "word_accuracy"
+    file_names: tuple[str, ...] = (_GRAPHEMES,)
+    floating: tuple[str, ...] = (RECOGNIZE, UNTOLD, ENCODE, STEP, CHUNK)
+
+    def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
+        """Takes the run's configuration and the table of graphemes."""
+        task: Any = experiment.task
+        self._model: Any = experiment.model
+        data: Any = experiment.training_stages()[-1].data
+        self._data = data
+        self._seed = experiment.run.seed
+        self._told: bool = task.variety_known
+        self._restricted: bool = task.restrict_characters
+        self._search = task.search.model_copy(update={"n_best": task.search.beam_width})
+        self._graphemes = Graphemes.from_plain(json.loads(files[_GRAPHEMES]))
+        self._listener = Listener(task, self._graphemes)
+        self._front_end = FrontEnd(data)
+
+    @staticmethod
+    def files_of(task: Any) -> dict[str, str]:
+        """The table of graphemes, as JSON."""
+        plain = task.graphemes.plain()
+        return {_GRAPHEMES: json.dumps(plain, ensure_ascii=False, indent=1)}
+
+    def deployed(self, model: keras.Model) -> keras.Model:
+        """The model itself."""
+        return model
+
+    def serving(self, model: keras.Model) -> dict[str, Endpoint]:
+        """Those of `device` for B recordings; the first two also return ``text``.
+
+        ``text`` is string [B, N]. `decode_step` takes any number of rows.
+        """
+        surfaces = tf.constant(self._graphemes.surfaces)
+
+        def with_text(found: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            texts = tf.gather(surfaces, found["tokens"])
+            return {**found, "text": tf.strings.reduce_join(texts, axis=-1)}
+
+        return self._recognition(model, None, None).endpoints(with_text)
+
+    def device(self, model: keras.Model) -> dict[str, Endpoint]:
+        """One recording of any length, whole or as it comes.
+
+        - ``recognize(audio: float32 [1, L], audio_len: int32 [1], variety: float32 [1,
+          K])``, samples from -1 to 1 and how far the recording is of each variety,
+          returns ``tokens`` and ``alignments`` int32 [1, N, T], best first, ``lengths``
+          int32 [1, N], ``scores``, ``log_probs`` and ``confidence`` float32 [1, N], the
+          last adding up to 1, and ``variety_posterior`` float32 [1, K].
+        - ``recognize_untold(audio, audio_len)`` returns the same where the variety is
+          not known, as the run's configuration says.
+        - ``encode(audio, audio_len, variety)`` returns what attention sees,
+          ``memory_...`` [1, ...], and the first state, ``state_...`` [1, ...].
+        - ``decode_step(tokens: int32 [W], state_..., memory_...)``, a row for each of W
+          hypotheses and one of memory, returns ``log_probs`` float32 [W, V],
+          ``attention`` float32 [W, S] and the next ``state_...``.
+        - ``stream_chunk(audio, audio_len, variety, past_...)``, of an encoder that only
+          reads forward, returns the ``memory_...`` of some more sound, and what the
+          next call takes as ``past_...``, which is 0 at first: see `preprocessing`.
+        """
+        return self._recognition(model, 1, self._search.beam_width).endpoints(
+            lambda found: found
+        )
+
+    def _recognition(
+        self, model: Any, batch: int | None, rows: int | None
+    ) -> Recognition:
+        log_mel = self._front_end.log_mel
+        return Recognition(model, log_mel, self._listener, self._search, batch, rows)
+
+    @property
+    def _chunks(self) -> Chunks:
+        """How a stream is cut: into whole groups of frames that become encodings."""
+        group = frames_per_encoding(self._model)
+        log_mel, count = self._front_end.log_mel, self._front_end.num_samples
+        hop = log_mel.hop
+        wanted = round(_CHUNK_SECONDS * log_mel.sample_rate / hop)
+        frames = -(-wanted // group) * group
+        return Chunks(int(count(frames)), frames * hop, int(count(1)))
+
+    def preprocessing(self) -> dict[str, Any]:
+        """What samples are, what tokens mean, and how a stream is fed."""
+        contract: dict[str, Any] = {
+            "sample_rate": self._front_end.sample_rate,
+            "audio": "samples from -1 to 1, one channel; features are made inside",
+            "graphemes": _GRAPHEMES,
+            "varieties": [each.name for each in self._graphemes.varieties],
+            "search": self._search.plain(),
+        }
+        if streams(self._model):
+            chunks = self._chunks
+            contract["streaming"] = {
+                "samples": chunks.size,
+                "hop": chunks.hop,
+                "order": "parts of so many samples, each begins hop samples after the"
+                " one before; the last is filled up with 0, and audio_len says how many"
+                " are there",
+                "past": "zeros at first, then what the part before returned",
+                "memory": "keys and values of all parts one after another, in axis 2,"
+                " the mask in axis 1",
+            }
+        return contract
+
+    def calibration(self, program: Program, count: int) -> Iterator[tuple[str, Arrays]]:
+        """Sounds of training utterances, as `encode` takes them."""
+        for batch in self.examples("train", count):
+            yield ENCODE, _sound(batch)
+
+    def examples(self, split: str, limit: int) -> Iterator[Batch]:
+        """Utterances one by one, with their samples: all, or some spread over them."""
+        data = self._data.model_copy(update={"batch_size": 1, "last_batch": "pad"})
+        source = open_speech(data, write=False)
+        batches = speech_dataset(source, data, split, self._seed)
+        chosen = source.split(split)
+        count = int(np.count_nonzero(chosen.bucket >= 0))
+        wanted = np.linspace(0, count, min(limit, count), endpoint=False).astype(int)
+        numbered = zip(range(count), batches.as_numpy_iterator(), strict=False)
+        for number, batch in numbered:
+            if number in wanted:
+                index = batch["index"][0]
+                length = chosen.corpus.utterances[index].num_samples
+                audio = chosen.corpus.audio(
+                    tf.constant(batch["index"]),
+                    tf.constant(batch["seed"]),
+                    tf.constant(length, tf.int32),
+                )
+                samples = np.array([length], np.int32)
+                yield {**batch, "audio": audio.numpy(), "audio_len": samples}
+
+    def outputs(self, program: Program, batch: Batch) -> Arrays:
+        """Scores of the right units, and the answers that a search finds."""
+        sound = _sound(batch)
+        name = RECOGNIZE if self._told else UNTOLD
+        found = program(name, sound if self._told else _untold(sound))
+        scores = np.stack([*self._scores(program, batch)])
+        padding = batch["target"].shape[1] - len(scores)
+        return {
+            "logits": np.pad(scores, [(0, padding), (0, 0)])[None],
+            "recognised": found["tokens"],
+            "variety_probs": found["variety_posterior"],
+        }
+
+    def _scores(self, program: Program, batch: Batch) -> Iterator[np.ndarray]:
+        """Log-probabilities, float32 [V], of what follows each right unit."""
+        made = program(ENCODE, _sound(batch))
+        width = self._search.beam_width
+        inputs = {
+            name: np.repeat(x, width, axis=0) if name.startswith("state_") else x
+            for name, x in made.items()
+        }
+        for token in np.trim_zeros(batch["target"][0], "b"):
+            tokens = np.full(width, token, np.int32)
+            after = program(STEP, {"tokens": tokens, **inputs})
+            inputs |= {name: x for name, x in after.items() if name in inputs}
+            yield after["log_probs"][0]
+
+    def agreement(self, reference: Arrays, outputs: Arrays) -> np.ndarray:
+        """Whether the whole answer is the same, bool [1, U] for all its units."""
+        first, second = (
+            np.trim_zeros(each["recognised"][0, 0], "b").tolist()
+            for each in (reference, outputs)
+        )
+        return np.full(reference["logits"].shape[:2], first == second)
+
+    def predict(self, program: Program, source: str) -> Transcripts:
+        """The best transcripts of a recording, of any rate and kind.
+
+        Raises:
+          DataError: see `FrontEnd.open`.
+        """
+        self._front_end.open(source)
+        samples = self._front_end.read(Path(source))
+        length = np.array([len(samples)], np.int32)
+        found = program(UNTOLD, {"audio": samples[None], "audio_len": length})
+        names = ("tokens", "lengths", "scores", "log_probs", "alignments")
+        # What attention each part got is no part of a transcript.
+        values = [*(found[name] for name in names), None]
+        hypotheses = Hypotheses(*values)
+        heard = Heard(hypotheses, found["variety_posterior"])
+        step = frames_per_encoding(self._model)
+        return read_transcripts(self._graphemes, heard, step)
+
+    def stream(self, program: Program, source: str) -> Iterator[Partial]:
+        """What is understood of a recording, part by part, as if somebody spoke.
+
+        Raises:
+          ConfigError: the encoder sees what is not spoken yet.
+          DataError: see `FrontEnd.open`.
+        """
+        check_chunk(self._model, None)
+        self._front_end.open(source)
+        samples = self._front_end.read(Path(source))
+        yield from transcribe(self.transcriber(program), samples, self._chunks.hop)
+
+    def transcriber(
+        self, program: Program, variety: np.ndarray | None = None
+    ) -> Transcriber:
+        """Recognises sound as it comes.
+
+        Args:
+          program: has this class's endpoints.
+          variety: float32 [K]; what is believed of varieties when None.
+        """
+        told = self._listener.prior if variety is None else variety
+        names = [each.name for each in self._graphemes.varieties]
+        allowed = np.ones(self._graphemes.size, bool)
+        if self._restricted:
+            possible = [name for name, share in zip(names, told, strict=True) if share]
+            allowed = self._graphemes.mask(possible)
+        return Transcriber(
+            program, self._graphemes, self._search, self._chunks, told, allowed
+        )
+
+
+def _sound(batch: Batch) -> Arrays:
+    return {name: batch[name] for name in ("audio", "audio_len", "variety")}
+
+
+def _untold(sound: Arrays) -> Arrays:
+    return {name: sound[name] for name in ("audio", "audio_len")}

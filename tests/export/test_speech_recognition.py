@@ -1,0 +1,173 @@
+"""The functions exported for speech recognition, on recordings of tones."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from export.flatbuffer import operators
+from export.lite_runtime import LiteProgram
+from export.runtime import KerasProgram
+from export.runtime import SavedModelProgram
+from export.saved_model import write_saved_model
+from export.tflite import convert
+from export.transcribing import Partial
+from export.transcribing import transcribe
+from tests.export.recognising import Opened
+from tests.export.recognising import recogniser
+from tfmodels.decoding.translation import translate
+from tfmodels.errors import ConfigError
+
+pytestmark = pytest.mark.slow  # they share what is converted
+
+TOLD = ("audio", "audio_len", "variety")
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory) -> Opened:
+    return Opened(recogniser(tmp_path_factory.mktemp("tones")))
+
+
+@pytest.fixture(scope="module")
+def examples(opened) -> list:
+    return list(opened.signatures.examples("test", 5))
+
+
+@pytest.fixture(scope="module")
+def reference(opened) -> KerasProgram:
+    return KerasProgram(opened.signatures.device(opened.model))
+
+
+@pytest.fixture(scope="module")
+def content(opened) -> bytes:
+    return convert(opened.model, opened.signatures.device, "float32")
+
+
+@pytest.fixture(scope="module")
+def lite(content, tmp_path_factory) -> LiteProgram:
+    path = tmp_path_factory.mktemp("lite") / "model.tflite"
+    path.write_bytes(content)
+    return LiteProgram(path)
+
+
+def source_of(batch: dict[str, Any]) -> dict[str, Any]:
+    """What the model encodes, from the features that the pipeline made."""
+    length = batch["lengths"][0]
+    return {
+        **{n: batch[n] for n in ("lengths", "variety")},
+        "features": batch["features"][:, :length],
+    }
+
+
+def test_keras_answers_as_the_model_does(opened, examples, reference) -> None:
+    """From samples: the front end of the endpoints is that of the pipeline."""
+    for batch in examples:
+        found = opened.signatures.outputs(reference, batch)
+        inputs = {**source_of(batch), "target": batch["target"]}
+        there = batch["weight"][0] > 0
+        expected = opened.model(inputs)["logits"].numpy()
+        expected -= np.logaddexp.reduce(expected, axis=-1, keepdims=True)
+        np.testing.assert_allclose(
+            found["logits"][0, there], expected[0, there], atol=1e-3
+        )
+        best = translate(opened.model, source_of(batch), opened.signatures._search)
+        np.testing.assert_array_equal(found["recognised"], best.ids)
+
+
+def test_a_file_for_a_device_answers_the_same(
+    opened, examples, reference, content, lite
+) -> None:
+    assert all(operator.builtin for operator in operators(content))
+    assert lite.endpoints == reference.endpoints
+    for batch in examples:
+        expected = opened.signatures.outputs(reference, batch)
+        found = opened.signatures.outputs(lite, batch)
+        np.testing.assert_array_equal(found["recognised"], expected["recognised"])
+        for name in ("logits", "variety_probs"):
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
+        sound = {name: batch[name] for name in TOLD[:2]}
+        untold = [p("recognize_untold", sound) for p in (reference, lite)]
+        np.testing.assert_array_equal(untold[1]["tokens"], untold[0]["tokens"])
+
+
+def test_what_is_served(opened, examples, reference, tmp_path) -> None:
+    write_saved_model(
+        opened.model, opened.signatures.serving(opened.model), tmp_path / "m"
+    )
+    served = SavedModelProgram(tmp_path / "m")
+    longest = max(batch["audio_len"][0] for batch in examples)
+    together = {
+        name: np.concatenate([batch[name] for batch in examples]) for name in TOLD[1:]
+    }
+    together["audio"] = np.concatenate(
+        [
+            np.pad(b["audio"], [[0, 0], [0, longest - b["audio_len"][0]]])
+            for b in examples
+        ]
+    )
+    made = served("recognize", together)
+    for row, batch in enumerate(examples):
+        alone = reference("recognize", {name: batch[name] for name in TOLD})
+        ids = alone["tokens"][0, 0]
+        np.testing.assert_array_equal(made["tokens"][row, 0, : len(ids)], ids)
+        assert made["text"][row, 0].decode() == opened.task.show(ids)
+        posterior = made["variety_posterior"][row]
+        np.testing.assert_allclose(posterior, alone["variety_posterior"][0], atol=1e-5)
+        assert posterior.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_sound_that_comes_in_parts(opened, examples, reference, lite) -> None:
+    """The last answer is that of the whole; what is stable is not taken back."""
+    changed = 0
+    for batch in examples:
+        told = {name: batch[name] for name in TOLD}
+        whole = opened.task.show(reference("recognize", told)["tokens"][0, 0])
+        for program in (reference, lite):
+            transcriber = opened.signatures.transcriber(program, batch["variety"][0])
+            *partials, last = transcribe(transcriber, batch["audio"][0], 500)
+            assert last == Partial(whole, "")
+            stable = [partial.stable for partial in partials]
+            for before, after in pairwise(stable):
+                assert after.startswith(before)
+            changed += len({str(partial) for partial in partials})
+    assert changed > len(examples)
+
+
+def test_only_letters_of_a_variety(tmp_path) -> None:
+    """With the allow-list {de} no letter of English comes, whatever the weights."""
+    settings = {"restrict_characters": True}
+    limited = Opened(recogniser(tmp_path, task=settings))
+    program = KerasProgram(limited.signatures.device(limited.model))
+    allowed = np.flatnonzero(limited.task.graphemes.mask(["de"]))
+    german = np.array([name == "de" for name in limited.task.varieties], np.float32)
+    free = Opened(recogniser(tmp_path))
+    others = KerasProgram(free.signatures.device(free.model))
+    outside = 0
+    for batch in limited.signatures.examples("test", 3):
+        told = {**{name: batch[name] for name in TOLD}, "variety": german[None]}
+        made = program("recognize", told)["tokens"]
+        assert set(made[made > 0]) <= set(allowed)
+        made = others("recognize", told)["tokens"]
+        outside += len(set(made[made > 0]) - set(allowed))
+        transcriber = limited.signatures.transcriber(program, german)
+        *_, last = transcribe(transcriber, batch["audio"][0], 1000)
+        units = limited.task.units(last.stable)
+        assert set(units) <= set(allowed)
+    assert outside
+
+
+def test_encoders_that_hear_the_end_first_do_not_stream(tmp_path) -> None:
+    both = Opened(
+        recogniser(
+            tmp_path,
+            model={
+                "encoder": {"bidirectional": True, "num_layers": 1, "hidden_dim": 4}
+            },
+        )
+    )
+    endpoints = both.signatures.device(both.model)
+    assert "stream_chunk" not in endpoints
+    assert "streaming" not in both.signatures.preprocessing()
+    with pytest.raises(ConfigError, match="not spoken yet"):
+        next(both.signatures.stream(KerasProgram(endpoints), "absent.wav"))

@@ -1,0 +1,136 @@
+"""What a recogniser understands where the variety is known, and where it is not."""
+
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfmodels.decoding.beam_search import Hypotheses
+from tfmodels.decoding.config import BeamSearchConfig
+from tfmodels.decoding.step import START
+from tfmodels.decoding.translation import Around
+from tfmodels.decoding.translation import Teachable
+from tfmodels.decoding.translation import best_answers
+from tfmodels.decoding.varieties import believed
+from tfmodels.decoding.varieties import decided
+from tfmodels.decoding.varieties import expecting
+from tfmodels.decoding.varieties import keeping
+from tfmodels.decoding.varieties import posterior_of_steps
+from tfmodels.decoding.varieties import together
+from tfmodels.errors import ConfigError
+from tfmodels.metrics.recognition import varieties_said
+from tfmodels.text.graphemes import Graphemes
+from trainers.tasks.config import SpeechRecognitionConfig
+
+
+class Heard(NamedTuple):
+    """What was understood of a batch."""
+
+    hypotheses: Hypotheses
+    """Of units."""
+    variety: tf.Tensor
+    """float32 [b, K], how likely each variety is."""
+
+
+class Listener:
+    """Searches for what was said, and finds the variety where it is not known.
+
+    The variety is that of the model's head for steps, over the best answer; without it,
+    that of the head for encodings; without both, the one whose symbol the answer has.
+
+    Args:
+      config: the search, and what is done where the variety is not known.
+      graphemes: the units.
+
+    Raises:
+      ConfigError: something is believed of a variety that there is not.
+    """
+
+    def __init__(self, config: SpeechRecognitionConfig, graphemes: Graphemes) -> None:
+        self._config = config
+        names = [variety.name for variety in graphemes.varieties]
+        unknown = set(config.believed) - set(names)
+        if unknown:
+            raise ConfigError(
+                "task.believed names varieties that the data have not. Expected some of"
+                f" {', '.join(names)}. Received {', '.join(sorted(unknown))}."
+            )
+        given = config.believed or dict.fromkeys(names, 1.0)
+        prior = np.array([given.get(name, 0.0) for name in names])
+        self.prior = (prior / prior.sum()).astype(np.float32)
+        """What is believed of each variety, float32 [K]."""
+        self._symbols = [graphemes.symbol(number) for number in range(len(names))]
+        self._units = np.stack([graphemes.mask([name]) for name in names])
+
+    def told(self, model: Teachable, source: Any, search: BeamSearchConfig) -> Heard:
+        """Listens to speech whose varieties are known.
+
+        Args:
+          model: gives ``variety_logits`` where it has a head for steps.
+          source: what its `encode` takes, with ``variety`` float32 [b, K].
+          search: how it is looked for.
+        """
+        return self.remembered(model, model.encode(source), search)
+
+    def remembered(
+        self, model: Teachable, memory: Any, search: BeamSearchConfig
+    ) -> Heard:
+        """`told` of speech that is encoded already."""
+        return self._pass(model, memory, search, memory["variety"] > 0)
+
+    def untold(self, model: Teachable, source: Any, search: BeamSearchConfig) -> Heard:
+        """Listens to speech of which nothing is known but what is believed.
+
+        The varieties of its answer are those found before the model is told them.
+
+        Args:
+          model: see `told`.
+          source: see `told`, but for the variety.
+          search: see `told`.
+        """
+        rows = tf.shape(source["lengths"])[0]
+        prior = tf.repeat(self.prior[None], rows, axis=0)
+
+        def heard(variety: tf.Tensor) -> Heard:
+            memory = model.encode({**source, "variety": variety})
+            parts = []
+            if self._config.believed:
+                size = self._units.shape[1]
+                parts.append(expecting(prior, self._symbols, size))
+            return self._pass(model, memory, search, prior > 0, *parts)
+
+        first = heard(prior)
+        found = believed(first.variety, prior)
+        if self._config.unknown_variety == "mixture":
+            return first._replace(variety=found)
+        told = found
+        if self._config.unknown_variety == "argmax":
+            told = decided(found, self._config.threshold)
+        return heard(told)._replace(variety=found)
+
+    def _pass(
+        self,
+        model: Teachable,
+        memory: Any,
+        search: BeamSearchConfig,
+        possible: tf.Tensor,
+        *parts: Around,
+    ) -> Heard:
+        if self._config.restrict_characters:
+            parts = (keeping(self._units, possible), *parts)
+        found = best_answers(model, memory, search, together(*parts))
+        return Heard(found, self._variety(model, memory, found))
+
+    def _variety(self, model: Teachable, memory: Any, found: Hypotheses) -> tf.Tensor:
+        """What the model says of varieties, float32 [b, K]."""
+        best, lengths = found.ids[:, 0], found.lengths[:, 0]
+        before = tf.pad(best[:, :-1], [[0, 0], [1, 0]], constant_values=START)
+        logits = model.decode_targets(memory, before).get("variety_logits")
+        if logits is not None:
+            return posterior_of_steps(logits, lengths)
+        if "encoder_variety_logits" in memory:
+            return tf.nn.softmax(memory["encoder_variety_logits"])
+        said = varieties_said(best, tf.constant(self._symbols))
+        # Of answers without a symbol nothing is known.
+        return said[:, :-1] + said[:, -1:] / len(self._symbols)

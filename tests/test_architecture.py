@@ -114,7 +114,7 @@ def test_catalogs_agree_with_the_kinds_of_configurations():
     kinds = {
         item["properties"]["kind"].get("const")
         for item in definitions
-        if "kind" in item.get("properties", {})
+        if "const" in item.get("properties", {}).get("kind", {})
     }
     for table in IMPLEMENTATIONS.values():
         assert set(table) <= kinds

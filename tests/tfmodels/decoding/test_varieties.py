@@ -20,6 +20,7 @@ from tfmodels.decoding.varieties import decided
 from tfmodels.decoding.varieties import expecting
 from tfmodels.decoding.varieties import fusing
 from tfmodels.decoding.varieties import keeping
+from tfmodels.decoding.varieties import posterior_of_steps
 from tfmodels.decoding.varieties import together
 
 LENGTH, WEIGHT = 4, 0.7
@@ -179,3 +180,12 @@ def test_what_is_believed_and_what_is_decided() -> None:
     assert found[0, 2] == 0
     assert decided(posterior).numpy().tolist() == [[1, 0, 0], [np.float32(1 / 3)] * 3]
     assert decided(found, 0.7).numpy().tolist() == [[0.5, 0.5, 0], [0, 1, 0]]
+
+
+def test_steps_together_say_the_variety() -> None:
+    """Softmax of mean logs; nothing comes from steps after the end."""
+    probs = np.array([[[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]] * 3, np.float32)
+    found = posterior_of_steps(tf.constant(5 + np.log(probs)), tf.constant([2, 1, 0]))
+    odds = np.sqrt(0.9 * 0.2 / (0.1 * 0.8))
+    expected = [[odds / (1 + odds), 1 / (1 + odds)], [0.9, 0.1], [0.5, 0.5]]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

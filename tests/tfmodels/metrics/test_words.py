@@ -65,11 +65,14 @@ def test_units_are_the_words_that_their_text_splits_into(
     pairs[pairs == END] = 3
     ends = random.integers(0, LENGTH + 1, (2, count, 1))
     pairs[np.arange(LENGTH) == ends] = END
+    # Sizes are known in one of the two.
+    spec = None if compiled else [tf.TensorSpec([None, None], tf.int32)] * 2
     run = tf.function(
         lambda first, second: (
             word_errors(first, second, WordTable(units)),
             character_errors(first, second, WordTable(units)),
         ),
+        input_signature=spec,
         autograph=False,
         jit_compile=compiled,
     )

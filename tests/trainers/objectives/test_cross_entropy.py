@@ -110,6 +110,18 @@ def test_terms_are_unweighted_and_named_after_their_heads() -> None:
     assert float(loss.total) == pytest.approx(main + 0.3 * head)
 
 
+def test_a_head_may_have_labels_of_its_own() -> None:
+    """Two tokens of which one counts; the head has other classes and another label."""
+    logits = {"logits": [[[1.0, 0.0], [0.0, 3.0]]], "x_logits": [[[0.0] * 3] * 2]}
+    logits["x_logits"][0][0] = [0.0, 0.0, 2.0]
+    outputs = {name: tf.constant(values) for name, values in logits.items()}
+    batch = batch_of([[0, 1]], [[1.0, 0.0]])
+    batch["x_label"] = tf.constant([[2, 0]])
+    loss = objective(0.0, {"x_logits": 0.1}).loss(outputs, batch)
+    main, head = math.log1p(math.exp(-1)), math.log1p(2 * math.exp(-2))
+    assert float(loss.total) == pytest.approx(main + 0.1 * head)
+
+
 def test_a_head_of_weight_0_gets_no_gradient() -> None:
     head = tf.Variable([[0.0, 2.0]])
     outputs = {"logits": tf.constant([[1.0, 0.0]])}

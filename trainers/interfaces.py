@@ -62,6 +62,15 @@ class ChangesInTraining(Protocol):
         """
 
 
+@runtime_checkable
+class Spreads(Protocol):
+    """A model whose layers can work on several devices at once."""
+
+    def spread(self, devices: Sequence[str], num_chunks: int) -> None:
+        """Has training run layers on devices, which take over parts of a sequence from
+        one another; the outputs are the same."""
+
+
 @dataclass(frozen=True)
 class Shard:
     """The share of the global batch that one input pipeline delivers."""

@@ -17,6 +17,7 @@ from tfmodels.decoding.step import START
 from tfmodels.decoding.step import Step
 from tfmodels.decoding.step import StepOutput
 from tfmodels.decoding.step import repeated
+from tfmodels.metrics.likelihood import nats
 
 
 class Translator(Protocol):
@@ -126,10 +127,10 @@ def log_probs_of(
     before = tf.pad(flat[:, :-1], [[0, 0], [1, 0]], constant_values=START)
     tiled = repeated(memory, ids.shape[1] or shape[1])
     logits = model.decode_targets(tiled, before)["logits"]
-    prices = tf.nn.sparse_softmax_cross_entropy_with_logits(flat, logits)
+    costs = nats(logits, flat)
     counts = tf.sequence_mask(tf.reshape(lengths, [-1]), tf.shape(flat)[1])
-    prices = tf.where(counts, prices, tf.zeros_like(prices))
-    return tf.reshape(-tf.reduce_sum(prices, axis=1), shape[:2])
+    costs = tf.where(counts, costs, tf.zeros_like(costs))
+    return tf.reshape(-tf.reduce_sum(costs, axis=1), shape[:2])
 
 
 def _stepping(model: Translator, memory: Any, rows: int) -> tuple[Step, Any]:

@@ -15,13 +15,14 @@ from tfmodels.gnmt.attention import Weights
 from tfmodels.gnmt.attention import attend
 from tfmodels.gnmt.attention import hidden_nodes
 from tfmodels.layers.arrays import new_arrays
+from tfmodels.layers.arrays import select_rows
+from tfmodels.layers.arrays import shifted
 from tfmodels.layers.arrays import stack
 from tfmodels.layers.arrays import write
 from tfmodels.layers.feedback import outer
 from tfmodels.layers.lstm import Backward
 from tfmodels.layers.lstm import Cell
 from tfmodels.layers.lstm import gated
-from tfmodels.layers.lstm import shifted
 
 
 class First(NamedTuple):
@@ -72,7 +73,7 @@ def bottom_sequence(
     """
     width = first.outputs.shape[-1]
     fed = kernel.shape[0] > width
-    real = mask > 0
+    real = mask[:, :, 0] > 0
 
     def seen(context: Any, outputs: Any) -> Any:
         return tf.concat([context, outputs], -1) if fed else outputs
@@ -93,16 +94,16 @@ def bottom_sequence(
         def forward(t: Any, h: Any, c: Any, a: Any, *kept: Any) -> Any:
             new = sums[t] + tf.matmul(seen(a, h), kernel)
             m, cells, acts = gated(new, c, limit, cell)
-            h, c = tf.where(real[t], m, h), tf.where(real[t], cells, c)
+            h, c = select_rows(real[t], m, h), select_rows(real[t], cells, c)
             a, p = attend(h, Weights(query, score), looked_at)
-            return t + 1, h, c, a, *write(kept, t, (h, a, p, c, acts))
+            return t + 1, h, c, a, *write(kept, t, (h, a, p, c, *acts))
 
-        widths = (width, width, None, width, 4 * width)
+        widths = (width, width, None, *(width,) * 5)
         arrays = new_arrays(sums, widths)
         _, _, last, _, *kept = tf.while_loop(
             lambda t, *_: t < num_steps, forward, (0, *first, *arrays)
         )
-        h, a, p, c, acts = stack(kept, widths)
+        h, a, p, c, *acts = stack(kept, widths)
 
         def gradient(
             d_outputs: Any, d_contexts: Any, d_shares: Any, _: Any, d_last: Any

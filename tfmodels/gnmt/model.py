@@ -1,5 +1,7 @@
 """The Keras model of GNMT: translation all at once, or step by step."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from typing import Self
@@ -17,6 +19,8 @@ from tfmodels.gnmt.initial import embedding_initializer
 from tfmodels.gnmt.initial import kernel_initializer
 from tfmodels.gnmt.stack import Pass
 from tfmodels.gnmt.stack import batch_major
+from tfmodels.gnmt.wavefront import on_devices
+from tfmodels.gnmt.wavefront import wavefront
 from tfmodels.layers.lstm import clip
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
@@ -79,6 +83,7 @@ class GNMT(keras.Model):
             name="training_step",
         )
         self.dropout = keras.layers.Dropout(config.dropout_rate, name="dropout")
+        self._spread: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None = None
         self.built = True
 
     @property
@@ -89,6 +94,21 @@ class GNMT(keras.Model):
     def at_step(self, step: int) -> None:
         """Says how many steps training has made: the bound of accumulators moves."""
         self.training_step.assign(step)
+
+    def spread(self, devices: Sequence[str], num_chunks: int) -> None:
+        """Has training run each layer on one of some devices; see `wavefront`.
+
+        Weights stay where they are, and are copied to the devices in every step.
+
+        Args:
+          devices: names of devices, for layers from the bottom on.
+          num_chunks: parts of a sequence that layers take over from one another.
+        """
+        layers = max(self._config.encoder_layers, self._config.decoder_layers)
+        place = on_devices(devices, layers)
+        self._spread = partial(
+            wavefront, self, num_chunks=num_chunks, place=place, training=True
+        )
 
     def new_pass(self, training: bool) -> Pass:
         """What a pass through the model shares: the bound, and dropout."""
@@ -106,7 +126,10 @@ class GNMT(keras.Model):
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Returns ``logits`` and ``attention`` of whole targets."""
-        x, attention = self.hidden(inputs, self.new_pass(training))
+        if training and self._spread is not None:
+            x, attention = self._spread(inputs)
+        else:
+            x, attention = self.hidden(inputs, self.new_pass(training))
         return {"logits": self.logits(x), "attention": attention}
 
     def clipped_shares(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:

@@ -10,13 +10,16 @@ import itertools
 from collections.abc import Callable
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 from typing import Any
 
 import tensorflow as tf
 
-from tfmodels.gnmt.model import GNMT
 from tfmodels.gnmt.stack import Pass
 from tfmodels.gnmt.stack import batch_major
+
+if TYPE_CHECKING:
+    from tfmodels.gnmt.model import GNMT
 
 Place = Callable[[int], AbstractContextManager[Any]]
 """The context, such as ``tf.device``, in which a layer, from 0, is to run. Layer l of
@@ -26,8 +29,17 @@ Layer = Callable[[Any, int, Any], tuple[Any, Any]]
 layer's chunk and the state after it."""
 
 
+def on_devices(devices: Sequence[str], num_layers: int) -> Place:
+    """Layers from the bottom on the first of some devices, and so on to the last."""
+
+    def place(number: int) -> AbstractContextManager[Any]:
+        return tf.device(devices[number * len(devices) // num_layers])
+
+    return place
+
+
 def wavefront(
-    model: GNMT,
+    model: "GNMT",
     inputs: dict[str, Any],
     num_chunks: int,
     place: Place,
@@ -40,7 +52,7 @@ def wavefront(
 
     Args:
       model: the model.
-      inputs: its inputs; S and T are at least `num_chunks`.
+      inputs: its inputs.
       num_chunks: parts of source and target.
       place: where a layer runs.
       training: see `GNMT.call`.
@@ -49,10 +61,13 @@ def wavefront(
       The last layer's output, [b, T, H], and attention, float32 [b, T, S].
     """
     shared = model.new_pass(training)
-    memory = _encode(model, inputs["source"], num_chunks, place, shared)
+    source, target = (
+        _lengthened(inputs[name], num_chunks) for name in ("source", "target")
+    )
+    memory = _encode(model, source, num_chunks, place, shared)
     with place(0):
         state = model.initial_state(memory)
-        table, target = model.target_embedding, inputs["target"]
+        table = model.target_embedding
         x, mask = model.embedded(table, target, shared)
         masks = _cut(mask, num_chunks)
 
@@ -77,11 +92,13 @@ def wavefront(
     layers = [lowest, *map(above, numbers)]
     made, _ = _sweep(layers, _cut(x, num_chunks), firsts, place)
     x, _, shares = (tf.concat(parts, 0) for parts in zip(*made, strict=True))
-    return batch_major(x), batch_major(tf.cast(shares, tf.float32))
+    length, width = (tf.shape(inputs[name])[1] for name in ("target", "source"))
+    shares = tf.cast(shares[:length, :, :width], tf.float32)
+    return batch_major(x[:length]), batch_major(shares)
 
 
 def _encode(
-    model: GNMT, source: Any, num_chunks: int, place: Place, shared: Pass
+    model: "GNMT", source: Any, num_chunks: int, place: Place, shared: Pass
 ) -> dict[str, tf.Tensor]:
     with place(0):
         x, mask = model.embedded(model.source_embedding, source, shared)
@@ -126,6 +143,12 @@ def _sweep(
                         values[chunk], chunk, states[number]
                     )
     return values, states
+
+
+def _lengthened(tokens: Any, length: int) -> tf.Tensor:
+    """Tokens [b, T], with padding if there are fewer than `length` of each."""
+    missing = tf.maximum(length - tf.shape(tokens)[1], 0)
+    return tf.pad(tokens, [[0, 0], [0, missing]])
 
 
 def _cut(x: tf.Tensor, num_chunks: int) -> list[tf.Tensor]:

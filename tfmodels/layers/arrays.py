@@ -1,4 +1,4 @@
-"""Arrays that loops over time fill, of the same type and rows as what they read."""
+"""What loops over time read and fill: rows of a step, arrays of all steps."""
 
 from typing import Any
 
@@ -31,3 +31,16 @@ def stack(arrays: Any, widths: Any) -> list[tf.Tensor]:
         tf.ensure_shape(array.stack(), [None, None, width])
         for array, width in zip(arrays, widths, strict=True)
     ]
+
+
+def select_rows(which: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Rows of `x`, [b, H], where `which`, bool [b], says so, and else those of `y`.
+
+    `tf.where` would stretch the condition over all of a row, and be slower.
+    """
+    return tf.raw_ops.Select(condition=which, x=x, y=y)
+
+
+def shifted(states: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+    """States before each step, [T, b, ...], from those after it and the first one."""
+    return tf.concat([first[None], states[:-1]], 0)

@@ -8,6 +8,8 @@ import keras
 import tensorflow as tf
 
 from tfmodels.layers.arrays import new_arrays
+from tfmodels.layers.arrays import select_rows
+from tfmodels.layers.arrays import shifted
 from tfmodels.layers.arrays import stack
 from tfmodels.layers.arrays import write
 from tfmodels.layers.feedback import MakeFeedback
@@ -40,15 +42,15 @@ def gated(sums: tf.Tensor, cells: tf.Tensor, limit: Any, cell: Cell) -> Any:
       cell: which of the two.
 
     Returns:
-      Outputs and cells, [b, H], and what the gates and candidates were, [b, 4 H].
+      Outputs and cells, [b, H], and what the candidate and the gates were, four of
+      [b, H].
     """
-    width = cells.shape[-1]
-    candidate = tf.tanh(sums[:, :width])
-    gates = tf.sigmoid(sums[:, width:])
-    enter, forget, leave = tf.split(gates, 3, axis=-1)
+    candidate, *gates = tf.split(sums, 4, axis=-1)
+    acts = (tf.tanh(candidate), *map(tf.sigmoid, gates))
+    candidate, enter, forget, leave = acts
     cells = clip(forget * cells + enter * candidate, limit)
     shown = cells if cell == "gnmt" else tf.tanh(cells)
-    return leave * shown, cells, tf.concat([candidate, gates], -1)
+    return leave * shown, cells, acts
 
 
 def clip(x: tf.Tensor, limit: Any) -> tf.Tensor:
@@ -69,7 +71,7 @@ class Backward:
     """What the gradient of `gated` needs, for all steps of a sequence at once.
 
     Args:
-      acts: floating-point [T, b, 4 H], what the gates and candidates were.
+      acts: four of floating-point [T, b, H]; see `gated`.
       before: floating-point [T, b, H], cells before each step.
       cells: floating-point [T, b, H], cells after it.
       mask: floating-point [T, b, 1], 0 where a step is padding and changes nothing.
@@ -79,14 +81,14 @@ class Backward:
 
     def __init__(
         self,
-        acts: tf.Tensor,
+        acts: Any,
         before: tf.Tensor,
         cells: tf.Tensor,
         mask: tf.Tensor,
         limit: Any,
         cell: Cell,
     ) -> None:
-        candidate, enter, forget, leave = tf.split(acts, 4, axis=-1)
+        candidate, enter, forget, leave = acts
         passed = mask
         if limit is not None:
             sums = tf.abs(forget * before + enter * candidate)
@@ -97,12 +99,11 @@ class Backward:
         self._from_output = slope * mask
         self._to_leave = shown * leave * (1 - leave) * mask
         self._kept = forget * passed + self.skipped
-        parts = [
+        self._from_cells = (
             enter * (1 - candidate * candidate) * passed,
             candidate * enter * (1 - enter) * passed,
             before * forget * (1 - forget) * passed,
-        ]
-        self._to_gates = tf.stack(parts, axis=2)
+        )
 
     def step(
         self, t: tf.Tensor, d_outputs: tf.Tensor, d_cells: tf.Tensor
@@ -110,9 +111,8 @@ class Backward:
         """From gradients after step `t`, [b, H], those of its sums, [b, 4 H], and of
         the cells before it, [b, H]."""
         d_cells = d_cells + d_outputs * self._from_output[t]
-        d_gates = self._to_gates[t] * d_cells[:, None]
-        d_gates = tf.reshape(d_gates, [-1, 3 * d_cells.shape[-1]])
-        d_sums = tf.concat([d_gates, d_outputs * self._to_leave[t]], -1)
+        d_gates = [slopes[t] * d_cells for slopes in self._from_cells]
+        d_sums = tf.concat([*d_gates, d_outputs * self._to_leave[t]], -1)
         return d_sums, d_cells * self._kept[t]
 
 
@@ -140,7 +140,7 @@ def lstm_sequence(
       feedback: how outputs come back.
     """
     width = sums.shape[-1] // 4
-    real = mask > 0
+    real = mask[:, :, 0] > 0
 
     @tf.custom_gradient
     def run(sums: Any, h0: Any, c0: Any, *recurrent: Any) -> Any:
@@ -149,14 +149,15 @@ def lstm_sequence(
         def forward(t: Any, h: Any, c: Any, *kept: tf.TensorArray) -> Any:
             new = sums[t] + fed.sums(h)
             m, cells, acts = gated(new, c, limit, cell)
-            h, c = tf.where(real[t], m, h), tf.where(real[t], cells, c)
-            return t + 1, h, c, *write(kept, t, (h, c, acts))
+            h, c = select_rows(real[t], m, h), select_rows(real[t], cells, c)
+            return t + 1, h, c, *write(kept, t, (h, c, *acts))
 
-        arrays = new_arrays(sums, (width, width, 4 * width))
+        widths = (width,) * 6
+        arrays = new_arrays(sums, widths)
         _, _, last, *kept = tf.while_loop(
             lambda t, *_: t < num_steps, forward, (0, h0, c0, *arrays)
         )
-        outputs, cells, acts = stack(kept, (width, width, 4 * width))
+        outputs, cells, *acts = stack(kept, widths)
 
         def gradient(d_outputs: Any, _: Any, d_last: Any) -> Any:
             before = shifted(cells, c0)
@@ -183,11 +184,6 @@ def lstm_sequence(
 
     made_of = recurrent if isinstance(recurrent, tuple) else (recurrent,)
     return Sequence(*run(sums, *first, *made_of))
-
-
-def shifted(states: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
-    """States before each step, [T, b, ...], from those after it and the first one."""
-    return tf.concat([first[None], states[:-1]], 0)
 
 
 def value(variable: Any) -> tf.Tensor:
@@ -295,6 +291,6 @@ class LSTM(keras.layers.Layer):
 
     def step(self, inputs: Any, outputs: Any, cells: Any, limit: Any = None) -> Any:
         """Outputs and cells, [b, H], after one input, [b, D]; see `gated`."""
-        both = tf.concat([value(self.kernel), value(self.recurrent_kernel)], 0)
-        sums = tf.matmul(tf.concat([inputs, outputs], -1), both)
+        sums = tf.matmul(inputs, value(self.kernel))
+        sums += tf.matmul(outputs, value(self.recurrent_kernel))
         return gated(self.add_biases(sums), cells, limit, self.cell)[:2]

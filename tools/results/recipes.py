@@ -112,7 +112,7 @@ RECIPES = (
             _CAPTIONS,
             overrides,
             (0,),
-            figures="final",
+            figures="final" if overrides else "integer_engine",
         )
         for overrides in (
             (),

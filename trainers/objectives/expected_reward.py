@@ -16,6 +16,8 @@ from tfmodels.metrics.ngrams import sentence_gleu
 from trainers.interfaces import Loss
 from trainers.interfaces import Objective
 from trainers.objectives.config import ExpectedRewardConfig
+from trainers.right_answers import nats_per_answer
+from trainers.right_answers import told
 
 if TYPE_CHECKING:
     from trainers.interfaces import Batch
@@ -68,10 +70,7 @@ class ExpectedReward(Objective):
             )
         translator: Teachable = model  # type: ignore[assignment]
         memory = translator.encode(batch["source"])
-        if training:
-            outputs = translator.decode_targets(memory, batch["target"])
-        else:
-            outputs = task.outputs(model, batch, training)
+        outputs = told(task, model, memory, batch, training)
         samples = drawn_answers(
             translator,
             tf.nest.map_structure(tf.stop_gradient, memory),
@@ -102,24 +101,19 @@ class ExpectedReward(Objective):
           little. Terms are ``cross_entropy`` of a token, ``sampled_gleu``, and the
           ``reward_deviation`` from it, without which samples teach nothing.
         """
-        weight = batch["weight"]
-        exists = tf.cast(tf.reduce_any(weight > 0, axis=1), tf.float32)
-        prices = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            batch["label"], outputs["logits"]
-        )
-        likelihood = -tf.reduce_sum(weight * prices, axis=1)
+        costs, exists = nats_per_answer(outputs, batch)
         rewards = tf.stop_gradient(outputs["rewards"])
         mean = tf.reduce_mean(rewards, axis=1)
         advantage = rewards - mean[:, None]
         expected = tf.reduce_mean(advantage * outputs["sample_log_probs"], axis=1)
-        values = self.config.likelihood_weight * likelihood + expected
+        values = expected - self.config.likelihood_weight * costs
         sentences = tf.reduce_sum(exists)
         deviation = tf.math.reduce_std(rewards, axis=1)
         return Loss(
             -tf.reduce_sum(exists * values),
             sentences,
             {
-                "cross_entropy": (-tf.reduce_sum(likelihood), tf.reduce_sum(weight)),
+                "cross_entropy": (tf.reduce_sum(costs), tf.reduce_sum(batch["weight"])),
                 "sampled_gleu": (tf.reduce_sum(exists * mean), sentences),
                 "reward_deviation": (tf.reduce_sum(exists * deviation), sentences),
             },

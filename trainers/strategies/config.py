@@ -10,6 +10,15 @@ from tfmodels.config import Config
 from trainers.patterns import Pattern
 
 
+class LayersConfig(Config):
+    """Layers of one replica on devices of their own, which work at the same time."""
+
+    devices: int = pydantic.Field(ge=2)
+    """Among which layers are shared out, from the bottom on."""
+    chunks: int = pydantic.Field(default=4, ge=1)
+    """Parts of a sequence: a layer begins with one when that below has finished it."""
+
+
 class DataParallelConfig(Config):
     """Every replica holds the whole model and computes a share of each batch."""
 
@@ -26,6 +35,20 @@ class DataParallelConfig(Config):
     synchronize_batch_norm: bool | None = None
     """Batch statistics over all replicas. When absent: if there are several replicas
     and each has fewer than 32 examples."""
+    layers: LayersConfig | None = None
+    """For one replica of a model that can be spread: all on one device when absent."""
+
+    @pydantic.model_validator(mode="after")
+    def _layers_of_one_replica(self) -> Self:
+        several = self.multi_worker or self.devices == "tpu" or (self.replicas or 1) > 1
+        if self.layers is not None and several:
+            raise ValueError(
+                "layers: those of one replica on this machine are shared out. Expected"
+                " no multi_worker, no TPU and replicas: 1 beside them. Received"
+                f" multi_worker: {self.multi_worker}, devices: {self.devices} and"
+                f" replicas: {self.replicas}."
+            )
+        return self
 
     @pydantic.model_validator(mode="after")
     def _no_choice_of_devices_in_a_cluster(self) -> Self:

@@ -9,6 +9,7 @@ import tfmodels
 from tfmodels.gnmt.partitioned_softmax import Shard
 from tfmodels.gnmt.partitioned_softmax import cross_entropy
 from tfmodels.gnmt.partitioned_softmax import top_k
+from tfmodels.gnmt.wavefront import on_devices
 from tfmodels.gnmt.wavefront import wavefront
 
 SMALL = {
@@ -42,6 +43,37 @@ def test_wavefront_computes_what_the_plain_model_does():
     chunked = wavefront(model, inputs, 2, place, training=True)
     for ours, theirs in zip(plain, chunked, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-6, rtol=1e-5)
+
+
+def test_training_is_spread_over_devices_however_short_sequences_are():
+    keras.utils.set_random_seed(1)
+    model = tfmodels.build("gnmt", **SMALL)
+    inputs = {"source": tokens((5, 4, 1), 0), "target": tokens((2, 1, 2), 1)}
+    plain = model(inputs, training=True)
+    names = [device.name for device in tf.config.list_logical_devices("CPU")][:3]
+    model.spread(names, num_chunks=6)
+    run = tf.function(lambda: model(inputs, training=True)).get_concrete_function()
+    devices = {operation.device for operation in run.graph.get_operations()}
+    assert {name.rpartition("/")[2] for name in names} <= {
+        name.rpartition("/")[2] for name in devices
+    }
+    chunked = run()
+    for name, values in plain.items():
+        assert values.shape == chunked[name].shape
+        there = (inputs["target"] > 0)[:, :, None]
+        np.testing.assert_allclose(
+            values * there, chunked[name] * there, atol=2e-6, rtol=1e-5
+        )
+
+
+def test_layers_share_devices_in_their_order():
+    names = [f"/device:CPU:{number}" for number in range(3)]
+    place = on_devices(names, 8)
+    placed = []
+    for number in range(8):
+        with tf.Graph().as_default(), place(number):
+            placed.append(int(tf.constant(0).device[-1]))
+    assert placed == [0, 0, 0, 1, 1, 1, 2, 2]
 
 
 @pytest.mark.slow

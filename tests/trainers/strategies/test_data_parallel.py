@@ -10,9 +10,11 @@ import tensorflow as tf
 from tests.trainers.toy import NUM_EXAMPLES
 from tests.trainers.toy import ToyTask
 from tests.trainers.toy import toy_stage
+from tests.trainers.translating import numbers
 from tfmodels.errors import ConfigError
 from trainers.experiment import RunConfig
 from trainers.interfaces import Summary
+from trainers.stages import plan_stages
 from trainers.strategies.config import DataParallelConfig
 from trainers.strategies.data_parallel.strategy import DataParallel
 from trainers.totals import means
@@ -217,3 +219,25 @@ def test_xla_gives_the_same_weights() -> None:
     plain, _ = run_toy(4)
     compiled, _ = run_toy(4, run={"xla": True})
     assert_close(plain, compiled, 1e-5)
+
+
+def test_layers_on_devices_learn_what_they_do_on_one() -> None:
+    weights, losses = [], []
+    for layers in (None, {"devices": 2, "chunks": 3}):
+        experiment = numbers(strategy={"layers": layers})
+        parallel = DataParallel(experiment.strategy, experiment.run)
+        stages = plan_stages(experiment)
+        keras.utils.set_random_seed(0)
+        placed = parallel.build(stages)
+        summary = parallel.prepare(placed, stages[0], 0).run(3)
+        weights.append({v.path: v.numpy() for v in placed.model.trainable_variables})
+        losses.append(summary.totals["loss"][0])
+    assert_close(*weights, tolerance=1e-4)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_layers_that_cannot_be_spread_are_explained() -> None:
+    with pytest.raises(ConfigError, match=r"strategy.layers: .* such as gnmt"):
+        run_toy(1, strategy={"replicas": None, "layers": {"devices": 2}})
+    with pytest.raises(ConfigError, match="layers: those of one replica"):
+        run_toy(1, replicas=2, strategy={"layers": {"devices": 2}})

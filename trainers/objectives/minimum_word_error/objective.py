@@ -33,6 +33,8 @@ from trainers.objectives.minimum_word_error.expectation import of_lists
 from trainers.objectives.minimum_word_error.expectation import of_samples
 from trainers.objectives.minimum_word_error.expectation import posteriors
 from trainers.objectives.minimum_word_error.risks import risk_called
+from trainers.right_answers import nats_per_answer
+from trainers.right_answers import told
 
 if TYPE_CHECKING:
     from trainers.interfaces import Batch
@@ -149,10 +151,7 @@ class MinimumWordError(Objective):
         """
         recognizer: Teachable = model  # type: ignore[assignment]
         memory = recognizer.encode(self._task.source(batch))
-        if training:
-            outputs = recognizer.decode_targets(memory, batch["target"])
-        else:
-            outputs = task.outputs(model, batch, training)
+        outputs = told(task, model, memory, batch, training)
         held = tf.nest.map_structure(tf.stop_gradient, memory)
         found = self._answers(recognizer, held, batch)
         log_probs = log_probs_of(recognizer, memory, found.ids, found.lengths)
@@ -229,18 +228,11 @@ class MinimumWordError(Objective):
             values = of_samples(
                 log_probs, errors, config.baseline, config.unbiased_mean
             )
-        prices = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            batch["label"], outputs["logits"]
-        )
-        weight = tf.cast(batch["weight"], prices.dtype)
-        entropies = tf.reduce_sum(weight * prices, axis=1)
-        exists = tf.cast(tf.reduce_any(weight > 0, axis=1), prices.dtype)
-        total = tf.reduce_sum(
-            exists * (values + config.cross_entropy_weight * entropies)
-        )
+        costs, exists = nats_per_answer(outputs, batch)
+        total = tf.reduce_sum(exists * (values + config.cross_entropy_weight * costs))
         terms = {
             **self._terms(outputs, batch, errors),
-            "cross_entropy": (tf.reduce_sum(entropies), tf.reduce_sum(weight)),
+            "cross_entropy": (tf.reduce_sum(costs), tf.reduce_sum(batch["weight"])),
         }
         return Loss(total, tf.reduce_sum(exists), terms)
 

@@ -8,6 +8,18 @@ from trainers.devices import read_cluster
 from trainers.strategies.config import DataParallelConfig
 
 
+def device_names(config: DataParallelConfig) -> list[str]:
+    """Devices of this machine: of replicas, or of the layers of the only one.
+
+    Raises:
+      ConfigError: there are too few.
+    """
+    count, key = config.replicas, "strategy.replicas"
+    if config.layers is not None:
+        count, key = config.layers.devices, "strategy.layers.devices"
+    return open_devices(config.devices, count, key)
+
+
 def make_distribution(config: DataParallelConfig) -> tf.distribute.Strategy:
     """Opens the devices a configuration names.
 
@@ -24,8 +36,8 @@ def make_distribution(config: DataParallelConfig) -> tf.distribute.Strategy:
         if config.devices == "cpu":
             tf.config.set_visible_devices([], "GPU")
         return tf.distribute.MultiWorkerMirroredStrategy()
-    names = open_devices(config.devices, config.replicas, "strategy.replicas")
-    if len(names) == 1:
+    names = device_names(config)
+    if len(names) == 1 or config.layers is not None:
         return tf.distribute.OneDeviceStrategy(names[0])
     if "GPU" in names[0]:
         return tf.distribute.MirroredStrategy(names)

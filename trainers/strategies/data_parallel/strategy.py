@@ -11,11 +11,13 @@ from tfmodels.errors import ConfigError
 from trainers.experiment import RunConfig
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard
+from trainers.interfaces import Spreads
 from trainers.interfaces import Stage
 from trainers.interfaces import Task
 from trainers.interfaces import Totals
 from trainers.optimizers.averages import build_average
 from trainers.strategies.config import DataParallelConfig
+from trainers.strategies.data_parallel.devices import device_names
 from trainers.strategies.data_parallel.devices import make_distribution
 from trainers.strategies.data_parallel.trainable import DataParallelTrainable
 from trainers.totals import sum_totals
@@ -57,7 +59,7 @@ class DataParallel:
         """Builds the model of a run and its averages, mirrored on every device.
 
         Raises:
-          ConfigError: the batch cannot be shared equally.
+          ConfigError: the batch cannot be shared equally, or the model not be spread.
         """
         task = stages[0].task
         shares = self.num_replicas * self._run.accumulation
@@ -70,8 +72,22 @@ class DataParallel:
         with self._distribution.scope():
             model = task.build_model()
             self._synchronize_batch_norm(model, task)
+            self._spread_layers(model)
             average = build_average(self._run.average, model.variables, stages[-1].end)
         return Placed(model, average)
+
+    def _spread_layers(self, model: keras.Model) -> None:
+        """Has layers work on devices of their own, where that is configured."""
+        layers = self._config.layers
+        if layers is None:
+            return
+        if not isinstance(model, Spreads) or self._run.xla:
+            raise ConfigError(
+                "strategy.layers: layers cannot be shared out among devices. Expected a"
+                " model that can be spread, such as gnmt, and run.xla: false. Received"
+                f" {type(model).__name__} and run.xla: {str(self._run.xla).lower()}."
+            )
+        model.spread(device_names(self._config), layers.chunks)
 
     def _synchronize_batch_norm(self, model: keras.Model, task: Task) -> None:
         """Lets batch statistics cover all replicas where one has too few rows."""

@@ -46,6 +46,8 @@ class DataSet(enum.StrEnum):
     """Arabic digits, with tables of their speakers."""
     ESPEAK = "espeak"
     """Sentences in six dialects that eSpeak NG says, which is formant speech."""
+    TONES = "tones"
+    """Tones in two dialects that contradict each other."""
 
 
 @app.command()
@@ -122,6 +124,10 @@ def prepare(
             source, output, mel_bins, groups, leaves, chain, leave_out
         )
         batch_size = 16
+    elif name is DataSet.TONES:
+        from tools.prepare.tones import prepare_tones
+
+        section, batch_size = prepare_tones(output), 32
     elif name is not DataSet.DIGITS:
         from tools.prepare.speech import prepare_speech
 

@@ -27,7 +27,8 @@ def page() -> str:
     ]
     for name, part in parts.items():
         if "runs" in part:
-            recipe = Recipe(**{key: part[key] for key in Recipe._fields})
+            fields = {key: part[key] for key in Recipe._fields if key in part}
+            recipe = Recipe(**fields)
             sections += _training(recipe, part["runs"])
         else:
             sections += _benchmark(part)
@@ -42,14 +43,16 @@ def page() -> str:
 
 def _training(recipe: Recipe, runs: list[dict[str, float]]) -> list[str]:
     """Of a recipe's runs, as they were trained."""
-    command = shlex.join(recipe.command("DIR", recipe.seeds[0]))
+    command = f"`tfmodels {shlex.join(recipe.command('DIR', recipe.seeds[0]))}`"
+    if recipe.prepare:
+        command = f"`tfmodels {shlex.join(recipe.prepare)}`, then {command}"
     seeds = " and the other seeds" if len(runs) > 1 else ""
     median = statistics.median(run[recipe.metric] for run in runs)
     rows = [list(runs[0]), ["---"] * len(runs[0])]
     rows += [[_shown(figure) for figure in run.values()] for run in runs]
     return [
         f"## {recipe.name}",
-        f"`tfmodels {command}`{seeds}; {FIGURES[recipe.figures].about}, on held-out"
+        f"{command}{seeds}; {FIGURES[recipe.figures].about}, on held-out"
         f" data. {recipe.metric} should be {recipe.asks} {recipe.bound};"
         f" median here {median:.4f}. For comparison: {recipe.baseline}."
         " Seconds are those of the whole command; CPU seconds, where given, are of all"

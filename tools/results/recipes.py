@@ -23,6 +23,8 @@ class Recipe(NamedTuple):
     asks: Literal["at least", "at most"] = "at least"
     figures: str = "integer_export"
     """What is taken of a run: a name in `tools.results.training.FIGURES`."""
+    prepare: tuple[str, ...] = ()
+    """What a user would type after ``tfmodels`` before, to make the data."""
 
     @property
     def name(self) -> str:
@@ -52,6 +54,11 @@ _SORTING = (
 _CAPTIONS = (
     "the translation of the training caption with most (rare) words in common 8.5, the"
     " English caption itself 0.5"
+)
+_SILENCE = "saying nothing 1.0"
+_CONFLICT = (
+    "who does not know the dialect gets 0.20 of the words wrong, and half of those that"
+    " mean another one elsewhere"
 )
 _CROSS_ENTROPY = "the end of cross entropy, decoded at its own best scale"
 RECIPES = (
@@ -140,9 +147,57 @@ RECIPES = (
         "async_sequence/fsdd",
         "test/wer",
         0.05,
-        "saying nothing 1.0",
+        _SILENCE,
         processes=2,
         asks="at most",
         figures="final",
+    ),
+    Recipe(
+        "multidialect_asr/fsdd",
+        "test/wer",
+        0.05,
+        _SILENCE,
+        asks="at most",
+        figures="final",
+    ),
+    Recipe(
+        "multidialect_asr/english_arabic",
+        "test/wer",
+        0.15,
+        _SILENCE,
+        asks="at most",
+        figures="final",
+    ),
+    *(
+        Recipe(
+            "multidialect_asr/conflicting",
+            "test/wer",
+            0.03 if knows else 0.17,
+            _CONFLICT,
+            overrides,
+            (0,),
+            asks="at most" if knows else "at least",
+            figures="told",
+            prepare=("data", "prepare", "tones", "--output", "data/tones"),
+        )
+        for knows, overrides in (
+            (False, ("model.conditioning=null",)),
+            (
+                False,
+                (
+                    "model.conditioning=null",
+                    "data.variety_symbol=end",
+                    "data.graphemes=data/tones/symbols.json",
+                    "model.vocabulary_size=24",
+                ),
+            ),
+            (True, ()),
+            (True, ("model.conditioning={kind: mean, at: encoder}",)),
+            (True, ("model.conditioning={kind: mean, identifier: embed}",)),
+            (True, ("model.conditioning={kind: weight}",)),
+            (True, ("model.conditioning={kind: layer}",)),
+            (True, ("model.conditioning={kind: rank_one}",)),
+            (True, ("model.conditioning={kind: adapter, bottleneck: 16}",)),
+        )
     ),
 )

@@ -23,6 +23,8 @@ _COLUMNS = {"tflite_int8": "integer-only TFLite", "integer": "integer engine, th
 def train(recipe: Recipe) -> dict[str, Any]:
     """Trains and exports a configuration with every seed, as a user would."""
     take = FIGURES[recipe.figures].take
+    if recipe.prepare:
+        tfmodels(*recipe.prepare)
     runs: list[dict[str, float]] = []
     for seed in recipe.seeds:
         workdir = RUNS / part_file(recipe.name).stem / f"seed{seed}"
@@ -95,6 +97,21 @@ def _errors_by_stage(recipe: Recipe, workdir: Path) -> dict[str, float]:
     }
 
 
+def _told(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """The metric; and of words that mean something else in the other dialect, of a
+    model that takes each dialect for the other, and one that has to find out which."""
+    made = _final(recipe, workdir)
+    told = {
+        "exchanged words, wrong dialect": "data.accents={north: south, south: north}",
+        "exchanged words, unknown dialect": "task.variety_known=false",
+    }
+    for name, setting in told.items():
+        settings = ("--set", "data.english=data/tones/exchanged", "--set", setting)
+        tfmodels("evaluate", str(workdir), *settings)
+        made[name] = _final(recipe, workdir)[recipe.metric]
+    return made
+
+
 class Figures(NamedTuple):
     """A way to take figures of a run."""
 
@@ -112,4 +129,5 @@ FIGURES = {
         "the averaged weights; the engine's of the 200 first examples",
     ),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
+    "told": Figures(_told, "the last weights"),
 }

@@ -19,6 +19,9 @@ from tests.trainers.small import SORT
 from tests.trainers.small import write_config
 from tests.trainers.translating import NUMBERS
 from tests.trainers.words import WORDS
+from tools.quiet import keep_freed_memory
+
+keep_freed_memory()
 
 # TensorFlow accepts this only before its first operation: nowhere else.
 tf.config.set_logical_device_configuration(

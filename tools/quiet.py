@@ -18,14 +18,14 @@ def load_tensorflow() -> None:
     """
     if "tensorflow" in sys.modules:
         return
-    _keep_freed_memory()
+    keep_freed_memory()
     with _silent_stderr():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Has freed memory kept for what is asked next, where the C library is glibc.
 
     Otherwise it goes back to the system between any two operations and comes again as

@@ -51,6 +51,7 @@ _SORTING = (
     "the likeliest symbol at each place gets 0.26 of the tokens and no sequence right;"
     " sorting takes all 12 symbols into account"
 )
+_NUMBERS = "the nearest training number's words: 0, as all test numbers are others"
 _CAPTIONS = (
     "the translation of the training caption with most (rare) words in common 8.5, the"
     " English caption itself 0.5"
@@ -108,8 +109,18 @@ RECIPES = (
         "gnmt/tiny",
         "test/exact_match",
         0.97,
-        "the nearest training number's words: 0, as all test numbers are others",
-        figures="integer_engine",
+        _NUMBERS,
+        figures="all_exports",
+    ),
+    Recipe(
+        "gnmt/tiny",
+        "test/exact_match",
+        0.9,
+        _NUMBERS,
+        ("strategy.kind=parameter_server",),
+        (0,),
+        processes=2,
+        figures="final",
     ),
     *(
         Recipe(

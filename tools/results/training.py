@@ -58,21 +58,37 @@ def _integer_export(
       preset: of the export.
       most: examples of the test split to verify it on.
     """
+    metric = recipe.metric.split("/")[1]
+    checks = _checks(workdir, preset, most)
+    floating, quantized = (checks[n]["metrics"][metric] for n in (0, -1))
+    made = {_COLUMNS[preset]: quantized}
+    if preset == "integer":  # slow, so that it gets part of the split
+        made = {f"float, {most} examples": floating, **made}
+    return {**_final(recipe, workdir), **made}
+
+
+def _all_exports(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """Besides the integer engine, the share of answers in which other forms agree."""
+    made = _integer_export(recipe, workdir, "integer", 200)
+    for preset in ("tflite_float32", "tflite_dynamic", "tflite_int16x8"):
+        for check in _checks(workdir, preset, 200)[1:]:
+            made[f"{check['kind']} agrees"] = check["agreement"]
+    return made
+
+
+def _checks(workdir: Path, preset: str, most: int) -> list[dict[str, Any]]:
+    """Exports a run and verifies it on some examples: all forms, Keras's first."""
     artefact = workdir / preset
     tfmodels("export", str(workdir), "--preset", preset, "--output", str(artefact))
     code = (
         "import export, json, sys;"
         f"v = export.verify(sys.argv[1], max_examples={most});"
-        "print(json.dumps([c.metrics for c in (v.checks[0], v.checks[-1])]))"
+        "print(json.dumps([c._asdict() for c in v.checks], default=float))"
     )
-    output = python("-c", code, str(artefact)).splitlines()[-1]
-    floating, quantized = (
-        float(metrics[recipe.metric.split("/")[1]]) for metrics in json.loads(output)
+    checks: list[dict[str, Any]] = json.loads(
+        python("-c", code, str(artefact)).splitlines()[-1]
     )
-    made = {_COLUMNS[preset]: quantized}
-    if preset == "integer":  # slow, so that it gets part of the split
-        made = {f"float, {most} examples": floating, **made}
-    return {**_final(recipe, workdir), **made}
+    return checks
 
 
 def _final(recipe: Recipe, workdir: Path) -> dict[str, float]:
@@ -127,6 +143,9 @@ FIGURES = {
     "integer_engine": Figures(
         partial(_integer_export, preset="integer", most=200),
         "the averaged weights; the engine's of the 200 first examples",
+    ),
+    "all_exports": Figures(
+        _all_exports, "the averaged weights; those of exports of the 200 first examples"
     ),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
     "told": Figures(_told, "the last weights"),

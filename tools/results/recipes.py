@@ -199,7 +199,7 @@ RECIPES = (
                     "model.conditioning=null",
                     "data.variety_symbol=end",
                     "data.graphemes=data/tones/symbols.json",
-                    "model.vocabulary_size=24",
+                    "model.vocabulary_size=22",
                 ),
             ),
             (True, ()),
@@ -209,6 +209,36 @@ RECIPES = (
             (True, ("model.conditioning={kind: layer}",)),
             (True, ("model.conditioning={kind: rank_one}",)),
             (True, ("model.conditioning={kind: adapter, bottleneck: 16}",)),
+        )
+    ),
+    *(
+        Recipe(
+            "mwer/fsdd_noisy",
+            "test/expected_errors",
+            bound,
+            baseline,
+            overrides,
+            seeds,
+            asks="at most",
+            figures="expected_errors",
+        )
+        for bound, baseline, overrides, seeds in (
+            (0.185, "cross entropy alone, below", (), _SEEDS),
+            (
+                0.22,
+                "minimum word error rate, above",
+                ("objective.cross_entropy_weight=1000",),
+                _SEEDS,
+            ),
+            (
+                0.22,
+                "the four best answers in place of drawn ones, above",
+                (
+                    "objective.answers=samples",
+                    "optimizer.learning_rate.initial=0.00005",
+                ),
+                (0,),
+            ),
         )
     ),
 )

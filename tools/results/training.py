@@ -128,6 +128,16 @@ def _told(recipe: Recipe, workdir: Path) -> dict[str, float]:
     return made
 
 
+def _expected_errors(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """Of the first and the last evaluation, errors expected of a model's own answers,
+    and word error rates."""
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    first, *_, last = [line for line in lines if "test/wer" in line]
+    names = ("test/expected_errors", "test/oracle_errors", "test/wer")
+    before = {f"{name} before": float(first[name]) for name in names}
+    return {**before, **{name: float(last[name]) for name in names}}
+
+
 class Figures(NamedTuple):
     """A way to take figures of a run."""
 
@@ -148,5 +158,8 @@ FIGURES = {
         _all_exports, "the averaged weights; those of exports of the 200 first examples"
     ),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
+    "expected_errors": Figures(
+        _expected_errors, "the weights before the second stage and after it"
+    ),
     "told": Figures(_told, "the last weights"),
 }

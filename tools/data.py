@@ -44,6 +44,8 @@ class DataSet(enum.StrEnum):
     """English digits in six voices."""
     ARABIC_DIGITS = "arabic_digits"
     """Arabic digits, with tables of their speakers."""
+    CONNECTED_DIGITS = "connected_digits"
+    """What async_sequence/fsdd is tested with, made of the recordings of fsdd."""
     ESPEAK = "espeak"
     """Sentences in six dialects that eSpeak NG says, which is formant speech."""
     TONES = "tones"

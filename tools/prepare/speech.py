@@ -19,12 +19,13 @@ CORPORA = (
     "speech_commands",
     "fsdd",
     "arabic_digits",
+    "connected_digits",
     "espeak",
 )
 """Names that `prepare_speech` knows."""
 
 _SHOWN = 20
-_RATES = {"fsdd": 8000, "arabic_digits": 8000}
+_RATES = {"fsdd": 8000, "arabic_digits": 8000, "connected_digits": 8000}
 
 
 def prepare_speech(
@@ -58,6 +59,10 @@ def prepare_speech(
         raise ConfigError(
             f"the folder of {name} is missing. Expected --source. Received none."
         )
+    elif name == "connected_digits":
+        from tools.prepare.connected import connected_digits
+
+        found = list(connected_digits(source, output))
     else:
         found = _timed(_FIND[name](source, accents))
     path = output / "manifest.jsonl"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tools.console import print_to_terminal
+from tools.prepare.sound import write_wave
 
 _RATE = 8000
 _HZ = (400.0, 640.0, 1000.0, 1560.0, 2400.0)
@@ -18,6 +19,7 @@ _EXCHANGED = {0: 1, 1: 0, 2: 3, 3: 2}
 _DIALECTS = ("north", "south")
 _RECORDINGS = 12
 _SECONDS = 0.08
+_LOUDNESS = 0.3
 
 
 def prepare_tones(output: Path) -> dict[str, str]:
@@ -41,7 +43,7 @@ def prepare_tones(output: Path) -> dict[str, str]:
         sound = np.concatenate([_tone(hz, rng) for hz in pairs[word]])
         name = f"{digit}_{dialect}_{number}.wav"
         for folder in (output, output / "exchanged")[: 1 + (word in _EXCHANGED)]:
-            _write(folder / name, sound)
+            write_wave(folder / name, sound, _RATE)
     count = len(_DIALECTS) * len(pairs) * _RECORDINGS
     print_to_terminal(f"{count} recordings of {len(pairs)} words in two dialects")
     return {
@@ -55,14 +57,4 @@ def _tone(hz: float, rng: np.random.Generator) -> np.ndarray:
     """A tone of nearly that pitch, whose ends are faded."""
     time = np.arange(round(_SECONDS * rng.uniform(0.9, 1.1) * _RATE)) / _RATE
     wave = np.sin(2 * np.pi * hz * rng.uniform(0.97, 1.03) * time)
-    return wave * np.hanning(len(wave)) ** 0.25
-
-
-def _write(path: Path, sound: np.ndarray) -> None:
-    import wave
-
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(_RATE)
-        file.writeframes(np.rint(10_000 * sound).astype("<i2").tobytes())
+    return _LOUDNESS * wave * np.hanning(len(wave)) ** 0.25

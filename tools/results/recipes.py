@@ -171,6 +171,26 @@ RECIPES = (
         asks="at most",
         figures="final",
     ),
+    # The utterances of the hybrid system are of three to six words.
+    Recipe(
+        "multidialect_asr/fsdd",
+        "test/wer",
+        0.05,
+        f"{_SILENCE}; `async_sequence/fsdd` on the same utterances: see there",
+        (
+            "data.words=[1, 6]",
+            "data.buckets=[{frames: 132, units: 14}, {frames: 240, units: 26},"
+            " {frames: 400, units: 40}]",
+            "data.graphemes=data/fsdd_connected/graphemes.json",
+            "run.steps=1000",
+        ),
+        asks="at most",
+        figures="same_utterances",
+        prepare=(
+            *("data", "prepare", "connected_digits", "--source", "data/fsdd"),
+            *("--output", "data/fsdd_connected"),
+        ),
+    ),
     Recipe(
         "multidialect_asr/english_arabic",
         "test/wer",

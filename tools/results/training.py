@@ -128,6 +128,19 @@ def _told(recipe: Recipe, workdir: Path) -> dict[str, float]:
     return made
 
 
+def _same_utterances(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """The metric, and that of the utterances `async_sequence/fsdd` is tested with."""
+    own = _final(recipe, workdir)[recipe.metric]
+    manifest = "data/fsdd_connected/manifest.jsonl"
+    data = (
+        f"data={{kind: speech_manifest, manifest: {manifest}, sample_rate: 8000,"
+        " mel_bins: 40, buckets: [{frames: 400, units: 40}], batch_size: 32,"
+        " graphemes: data/fsdd_connected/graphemes.json}"
+    )
+    tfmodels("evaluate", str(workdir), "--set", data)
+    return {"own test utterances": own, **_final(recipe, workdir)}
+
+
 def _expected_errors(recipe: Recipe, workdir: Path) -> dict[str, float]:
     """Of the first and the last evaluation, errors expected of a model's own answers,
     and word error rates."""
@@ -160,6 +173,9 @@ FIGURES = {
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
     "expected_errors": Figures(
         _expected_errors, "the weights before the second stage and after it"
+    ),
+    "same_utterances": Figures(
+        _same_utterances, "the last weights; of the utterances that `data prepare` made"
     ),
     "told": Figures(_told, "the last weights"),
 }

@@ -28,11 +28,11 @@ def minimum_word_error(
     All are compiled with XLA, read the same batches, and have two cores. The step
     encodes, searches for some answers, counts the errors of each, scores them all and
     the right one, and learns. A model that has learned little ends its answers
-    anywhere; here an end is never likely, so that each answer is as long as it may be:
-    as the right one in `short`, and in `long` as `mwer/fsdd_noisy` allows, a unit for
-    each encoding and 8 more. Real answers lie between. `times` are ratios of medians.
-    `retraces` counts how often a step was traced after the first one, asked to be 0.
-    The first step, which compiles, is not measured.
+    anywhere; here each ends where the right one does. `usual` lets answers be as long
+    as `mwer/fsdd_noisy` does, a unit for each encoding and 8 more, which is how many
+    places they are scored at; `tight` no longer than right ones. `times` are ratios of
+    medians. `retraces` counts how often a step was traced after the first one, asked
+    to be 0. The first step, which compiles, is not measured.
 
     Args:
       rounds: turns each rival gets.
@@ -43,8 +43,8 @@ def minimum_word_error(
     """
     cores = two_cores()
     limits = {
-        "short": {"max_length_factor": 0.0, "max_length_extra": sizes.units},
-        "long": {"max_length_factor": 1.0},
+        "usual": {"max_length_factor": 1.0},
+        "tight": {"max_length_factor": 0.0, "max_length_extra": sizes.units},
     }
     with TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
@@ -52,7 +52,9 @@ def minimum_word_error(
 
         def started(**changes: Any) -> Rival:
             overrides = sizes.overrides(folder, {"run.xla": xla, **changes})
-            return stack.enter_context(Rival([*_WORKER, *overrides], cores))
+            return stack.enter_context(
+                Rival([*_WORKER, str(sizes.units), *overrides], cores)
+            )
 
         objective = {"kind": "minimum_word_error", "num_answers": num_answers}
         rivals = {

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_NEVER = -1e4
 _RATE, _HOP, _WINDOW = 8000, 80, 200
 _NUM_BATCHES = 5
 # Letters of a word.
@@ -157,14 +156,3 @@ def _write_noise(path: Path, num_samples: int) -> None:
         file.setsampwidth(2)
         file.setframerate(_RATE)
         file.writeframes(np.clip(samples, -32768, 32767).astype("<i2").tobytes())
-
-
-def never_end(model: Any) -> None:
-    """Makes a recogniser's answers as long as they may be, whatever its weights."""
-    import numpy as np
-
-    from tfmodels.decoding.step import END
-
-    bias = np.zeros(model.config.vocabulary_size, np.float32)
-    bias[END] = _NEVER
-    model.bias.assign(bias)

@@ -60,7 +60,8 @@ def test_sampling_uses_one_core_and_gives_it_back() -> None:
     assert min(found["seconds"].values()) > 0
 
 
-def _needs(module: str, name: str) -> None:
+def needs(module: str, name: str) -> None:
+    """Skips a test where a peer is missing."""
     try:
         torch_version(torch_python(), module, name)
     except ConfigError:
@@ -70,7 +71,7 @@ def _needs(module: str, name: str) -> None:
 @pytest.mark.slow
 @several_cores
 def test_training() -> None:
-    _needs("torch", "torch")
+    needs("torch", "torch")
     found = translation_training(rounds=1, num_steps=1, sizes=[TINY])
     (result,) = found["results"]
     assert result["over_peer_per_cpu_second"].keys() == {"ours", "xla"}
@@ -82,7 +83,7 @@ def test_training() -> None:
 @pytest.mark.slow
 @several_cores
 def test_decoding() -> None:
-    _needs("joeynmt.search", "joeynmt")
+    needs("joeynmt.search", "joeynmt")
     search = Search(width=8, num_layers=2, vocabulary_size=30, length=4)
     found = translation_decoding(1, [(1, 1), (3, 2)], search)
     assert found["results"].keys() == {"batch 1", "batch 3"}

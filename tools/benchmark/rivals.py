@@ -157,9 +157,13 @@ def take_turns(
 
 
 def speeds(
-    rivals: Mapping[str, Rival], amount: float, rounds: int, peer: str, **request: Any
+    rivals: Mapping[str, Rival],
+    amount: float,
+    rounds: int,
+    peers: tuple[str, ...],
+    **request: Any,
 ) -> dict[str, Any]:
-    """Work per second, and per CPU second of all threads, and all over the peer's.
+    """Work per second, and per CPU second of all threads, and all over the best peer's.
 
     The latter tells more on a machine that others use too.
 
@@ -167,7 +171,7 @@ def speeds(
       rivals: by name; they answer with ``cpu_seconds``.
       amount: how much work a turn is.
       rounds: see `take_turns`.
-      peer: name of the one that others are compared with.
+      peers: names of those that others are compared with.
       **request: see `take_turns`.
     """
     per_second, answers = take_turns(rivals, amount, rounds, **request)
@@ -177,11 +181,12 @@ def speeds(
     }
     return {
         "per_second": per_second,
-        "over_peer": _over(per_second, peer),
+        "over_peer": _over(per_second, peers),
         "per_cpu_second": per_cpu,
-        "over_peer_per_cpu_second": _over(per_cpu, peer),
+        "over_peer_per_cpu_second": _over(per_cpu, peers),
     }
 
 
-def _over(speed: Mapping[str, float], peer: str) -> dict[str, float]:
-    return {name: s / speed[peer] for name, s in speed.items() if name != peer}
+def _over(speed: Mapping[str, float], peers: tuple[str, ...]) -> dict[str, float]:
+    best = max(speed[name] for name in peers)
+    return {name: s / best for name, s in speed.items() if name not in peers}

@@ -76,7 +76,7 @@ def translation_decoding(
         ready = {name: rival.answer() for name, rival in rivals.items()}
         results = {
             f"batch {size}": speeds(
-                *(rivals, size * count, rounds, "joeynmt"), batch=size, batches=count
+                *(rivals, size * count, rounds, ("joeynmt",)), batch=size, batches=count
             )
             for size, count in batches
         }

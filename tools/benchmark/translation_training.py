@@ -16,7 +16,7 @@ from tools.benchmark.torch_peer import torch_version
 from tools.benchmark.translation_model import Sizes
 
 _PROGRAM = Path(__file__).with_name("torch_gnmt.py")
-_WORKER = "tools.benchmark.translation_worker"
+_WORKER = ["-m", "tools.benchmark.training_worker", "gnmt/tiny"]
 SIZES = (Sizes(), Sizes(batch_size=128), Sizes(width=256, batch_size=128))
 
 
@@ -65,13 +65,13 @@ def _compared(
                 )
             ),
             **{
-                name: enter(Rival(["-m", _WORKER, *sizes.overrides(text, xla)], cores))
+                name: enter(Rival([*_WORKER, *sizes.overrides(text, xla)], cores))
                 for name, xla in (("ours", False), ("xla", True))
             },
         }
         ready = {name: rival.answer() for name, rival in rivals.items()}
         tokens = num_steps * sizes.batch_size * sizes.length
-        found = speeds(rivals, tokens, rounds, "torch", steps=num_steps)
+        found = speeds(rivals, tokens, rounds, ("torch",), steps=num_steps)
     return {"sizes": sizes.plain, "parameters": _parameters(ready), **found}
 
 

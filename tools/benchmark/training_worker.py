@@ -1,7 +1,8 @@
-"""A program that trains GNMT, from a file of text on, when it is told to.
+"""A program that trains a configuration, from its files on, when it is told to.
 
-Its arguments are changes to ``gnmt/tiny``. Each line on standard input, ``{"steps":
-N}``, is answered with the CPU seconds that they took and their mean loss.
+Its arguments are the configuration's name and changes to it. Each line on standard
+input, ``{"steps": N}``, is answered with the CPU seconds that they took, their mean
+loss, and how often the step has been traced so far.
 """
 
 import json
@@ -9,33 +10,46 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from tools.benchmark.rivals import answers
 from tools.quiet import load_tensorflow
 
 
-def main(overrides: list[str]) -> None:
-    """Answers requests until there are no more."""
+def serve(
+    name: str, overrides: Sequence[str], change: Callable[[Any], None] | None = None
+) -> None:
+    """Answers requests until there are no more.
+
+    Args:
+      name: of the configuration.
+      overrides: changes to it.
+      change: what is done to the model before it trains.
+    """
     output = answers()
     load_tensorflow()
-    parameters, train = _trainer(overrides)
-    train(1)
-    print(json.dumps({"parameters": parameters}), file=output)
+    parameters, train = _trainer(name, overrides, change)
+    ready = {"parameters": parameters, "traces": train(1)["traces"]}
+    print(json.dumps(ready), file=output)
     for line in sys.stdin:
         print(json.dumps(train(json.loads(line)["steps"])), file=output)
 
 
-def _trainer(overrides: list[str]) -> tuple[int, Callable[[int], dict[str, Any]]]:
+def _trainer(
+    name: str, overrides: Sequence[str], change: Callable[[Any], None] | None
+) -> tuple[int, Callable[[int], dict[str, Any]]]:
     """How many weights there are; trains some steps and says how that went."""
     from trainers.configuration import load_experiment
     from trainers.stages import plan_stages
     from trainers.strategies.data_parallel.strategy import DataParallel
 
-    experiment: Any = load_experiment("gnmt/tiny", overrides)
+    experiment: Any = load_experiment(name, overrides)
     strategy = DataParallel(experiment.strategy, experiment.run)
     stages = plan_stages(experiment)
     placed = strategy.build(stages)
+    if change is not None:
+        change(placed.model)
     trainable = strategy.prepare(placed, stages[0], 0)
 
     def train(num_steps: int) -> dict[str, Any]:
@@ -45,7 +59,7 @@ def _trainer(overrides: list[str]) -> tuple[int, Callable[[int], dict[str, Any]]
         return {
             "cpu_seconds": seconds,
             "loss": float(total / weight),
-            "tokens": float(weight),
+            "traces": trainable.traces,
         }
 
     weights = placed.model.trainable_variables
@@ -53,4 +67,4 @@ def _trainer(overrides: list[str]) -> tuple[int, Callable[[int], dict[str, Any]]
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    serve(sys.argv[1], sys.argv[2:])

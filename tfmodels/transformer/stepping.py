@@ -19,7 +19,8 @@ class SteppingTransformer:
 
     Its weights are constants, as they are now: graphs that it is in, exported ones too,
     need no variable of it, and no gradient reaches it. More than ``max_length`` tokens
-    may come: each of them is at the last position, and sees the last ``max_length``.
+    may come: each of them is at the last position, and every block sees the last
+    ``max_length``.
 
     Args:
       model: what `tfmodels.transformer.model.transformer` made.

@@ -59,7 +59,8 @@ class SteppingTransformer:
         seen = tf.range(length) <= place[:, None]
         x = self._call("embedding", tokens) * self._scale
         x += tf.gather(self._positions, tf.minimum(place, length - 1))
-        keys, values = [], []
+        keys: list[tf.Tensor] = []
+        values: list[tf.Tensor] = []
         for number in range(self._config.num_layers):
             block = f"block{number + 1}"
             inner = self._call(f"{block}_attention_norm", x)

@@ -22,6 +22,8 @@ class LanguageModelingConfig(Config):
     varieties: tuple[str, ...] = ()
     """Dialects or languages whose transcripts are learned from, of data of speech; all
     when there are none."""
+    texts: dict[str, str] = {}
+    """Files of lines of some varieties, learned from as their transcripts are."""
 
 
 class TranslationConfig(Config):

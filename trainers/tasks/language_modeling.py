@@ -47,7 +47,7 @@ class LanguageModeling:
           ConfigError: model and data do not fit together.
           DataError: a file is missing or too short.
         """
-        self._varieties = config.varieties
+        self._config = config
         self._model_config = model
         self._data = data
         self._run = run
@@ -71,8 +71,9 @@ class LanguageModeling:
     def _source(self, split: str) -> TokenSource:
         if split not in self._sources:
             length = self._model_config.max_length
+            config = self._config
             self._sources[split] = open_tokens(
-                self._data, split, length, self._varieties
+                self._data, split, length, config.varieties, config.texts
             )
         return self._sources[split]
 

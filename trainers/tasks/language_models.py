@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tfmodels.decoding.varieties import LanguageModels
 from tfmodels.errors import ConfigError
@@ -70,4 +71,5 @@ def _open(folder: Path, graphemes: Graphemes) -> SteppingTransformer:
             f" {len(task.graphemes.names)}: {' '.join(task.graphemes.names)}; train"
             " both on the same data, or with the same data.graphemes."
         )
-    return SteppingTransformer(run.model, run.experiment.model)
+    config: Any = run.experiment.model
+    return SteppingTransformer(run.model, config)

@@ -25,7 +25,7 @@ from tfmodels.decoding.varieties import together
 from tfmodels.errors import ConfigError
 from tfmodels.metrics.recognition import varieties_said
 from tfmodels.metrics.words import WordTable
-from tfmodels.metrics.words import word_ids
+from tfmodels.metrics.words import word_counts
 from tfmodels.text.graphemes import Graphemes
 from trainers.tasks.config import RescoringConfig
 from trainers.tasks.config import SpeechRecognitionConfig
@@ -151,8 +151,7 @@ class Listener:
     ) -> Hypotheses:
         """The same answers in the order of the second pass."""
         count, length = found.ids.shape[1], tf.shape(found.ids)[2]
-        numbers = word_ids(tf.reshape(found.ids, [-1, length]), self._words)
-        words = tf.math.count_nonzero(numbers, axis=1, dtype=tf.int32)
+        words = word_counts(tf.reshape(found.ids, [-1, length]), self._words)
         language = tf.zeros_like(found.log_probs)
         if self._models:
             language = self._models.log_probs(

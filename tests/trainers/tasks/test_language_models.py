@@ -22,6 +22,7 @@ from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tools import cli
 from trainers.catalog import implementation
+from trainers.data.speech.transcripts import open_transcripts
 from trainers.experiment import Experiment
 from trainers.runs import RunFolder
 from trainers.stages import open_task
@@ -251,6 +252,18 @@ def test_transcripts_are_what_a_recogniser_is_to_say(manifest, task, batch) -> N
         assert tokens[row, : len(wanted)].tolist() == [START, *wanted][:-1]
         assert weight[row].sum() == len(wanted)
     assert language.graphemes.names == task.graphemes.names
+    (manifest.parent / "lines.txt").write_text("zu\n\nab ab\n", encoding="utf-8")
+    texts = {"de": str(manifest.parent / "lines.txt")}
+    config = language_experiment(manifest, varieties=["en-us"], texts=texts)
+    train = open_transcripts(config.data, "train", 8, ["en-us"], texts)
+    plain = open_transcripts(config.data, "train", 8, ["en-us"])
+    more = np.arange(plain.size, train.size)
+    label = train.read(tf.constant(more), tf.constant(0))["label"]
+    said = [task.graphemes.label(text, "de") for text in ("zu", "ab ab")]
+    assert label.numpy().tolist() == [each + [PAD] * (8 - len(each)) for each in said]
+    # A held-out split has transcripts alone.
+    held_out = open_task(config, config.data).dataset("test")
+    assert sum(np.sum(np.any(each["weight"], axis=1)) for each in held_out) == 2
     text = language.predict(language.build_model(), "ab z")
     assert set(text) <= set("".join(task.graphemes.surfaces))
 

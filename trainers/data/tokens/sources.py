@@ -1,6 +1,7 @@
 """Which class makes the sequences of each kind of data, and what all of them can do."""
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import Protocol
@@ -98,6 +99,7 @@ def open_tokens(
     split: str,
     length: int,
     varieties: Sequence[str] = (),
+    texts: Mapping[str, str] | None = None,
 ) -> TokenSource:
     """Opens one split of an experiment's sequences.
 
@@ -106,18 +108,19 @@ def open_tokens(
       split: "train" or one of the configured others.
       length: tokens that the model takes, for data that can be cut to any length.
       varieties: dialects or languages whose transcripts count; all when there are none.
+      texts: see `open_transcripts`.
 
     Raises:
       ConfigError: there is nothing of these varieties.
       DataError: a file is missing or too short.
     """
     if isinstance(config, SpeechData):
-        return open_transcripts(config, split, length, varieties)
+        return open_transcripts(config, split, length, varieties, texts)
     kind = config.plain()["kind"]
-    if varieties:
+    if varieties or texts:
         raise ConfigError(
-            "task.varieties: the data have no dialects or languages. Expected data of"
-            f" speech, or no varieties. Received data.kind: {kind} with"
-            f" {', '.join(varieties)}."
+            "the data have no dialects or languages. Expected data of speech, or"
+            f" neither task.varieties nor task.texts. Received data.kind: {kind} with"
+            f" those of {', '.join([*varieties, *(texts or {})])}."
         )
     return _OPEN[kind](config, split, length)

@@ -206,11 +206,12 @@ class Experiment(Config):
     @pydantic.model_validator(mode="after")
     def _check_data(self) -> Self:
         expected = DATA_OF_TASK[type(self.task)]
+        names = " or ".join(each.__name__ for each in expected)
         for stage in self.training_stages():
             if not isinstance(stage.data, expected):
                 raise ValueError(
                     f"the data do not suit the task {self.task.kind}. Expected data of"
-                    f" the type {expected.__name__}. Received data.kind:"
+                    f" the type {names}. Received data.kind:"
                     f" {stage.data.kind}."
                 )
             if stage.data.batch_size % self.run.accumulation:

@@ -98,14 +98,14 @@ AnyData = Annotated[
     pydantic.Field(discriminator="kind"),
 ]
 
-DATA_OF_TASK: dict[type[Config], type[Config]] = {
-    AcousticModelingConfig: UtteranceData,
-    ImageClassificationConfig: ImageData,
-    LanguageModelingConfig: TokenData,
-    SpeechRecognitionConfig: SpeechData,
-    TranslationConfig: ParallelData,
+DATA_OF_TASK: dict[type[Config], tuple[type[Config], ...]] = {
+    AcousticModelingConfig: (UtteranceData,),
+    ImageClassificationConfig: (ImageData,),
+    LanguageModelingConfig: (TokenData, SpeechData),
+    SpeechRecognitionConfig: (SpeechData,),
+    TranslationConfig: (ParallelData,),
 }
-"""What each task can learn from."""
+"""What each task can learn from; a language model of speech, the transcripts."""
 
 MODEL_OF_TASK: dict[type[Config], type[Config]] = {
     AcousticModelingConfig: AcousticConfig,

@@ -33,6 +33,7 @@ from trainers.data.speech.front_end import FrontEnd
 from trainers.data.speech.sources import open_speech
 from trainers.experiment import Experiment
 from trainers.interfaces import Batch
+from trainers.tasks.language_models import open_language_models
 from trainers.tasks.listening import Heard
 from trainers.tasks.listening import Listener
 from trainers.tasks.transcripts import Transcripts
@@ -57,6 +58,7 @@ class SpeechRecognitionSignatures:
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the table of graphemes."""
         task: Any = experiment.task
+        self._task = task
         self._model: Any = experiment.model
         data: Any = experiment.training_stages()[-1].data
         self._data = data
@@ -117,8 +119,11 @@ class SpeechRecognitionSignatures:
     def _recognition(
         self, model: Any, batch: int | None, rows: int | None
     ) -> Recognition:
-        log_mel = self._front_end.log_mel
-        return Recognition(model, log_mel, self._listener, self._search, batch, rows)
+        log_mel, graphemes = self._front_end.log_mel, self._graphemes
+        # An artefact holds them: they are opened here, where one is made.
+        models = open_language_models(self._task.language_models, graphemes)
+        listener = Listener(self._task, graphemes, models)
+        return Recognition(model, log_mel, listener, self._search, batch, rows)
 
     @property
     def _chunks(self) -> Chunks:

@@ -16,8 +16,11 @@ from export.transcribing import Partial
 from export.transcribing import transcribe
 from tests.export.recognising import Opened
 from tests.export.recognising import recogniser
+from tests.trainers.tasks.test_language_models import LANGUAGE
+from tests.trainers.tasks.test_language_models import write_run
 from tfmodels.decoding.translation import translate
 from tfmodels.errors import ConfigError
+from trainers.experiment import Experiment
 
 pytestmark = pytest.mark.slow  # they share what is converted
 
@@ -171,3 +174,36 @@ def test_encoders_that_hear_the_end_first_do_not_stream(tmp_path) -> None:
     assert "streaming" not in both.signatures.preprocessing()
     with pytest.raises(ConfigError, match="not spoken yet"):
         next(both.signatures.stream(KerasProgram(endpoints), "absent.wav"))
+
+
+def test_language_models_go_with_an_export(tmp_path) -> None:
+    """The device finds what the task's search finds with them."""
+    experiment = recogniser(tmp_path)
+    values = {**experiment.plain(), **LANGUAGE}
+    write_run(tmp_path / "language", Experiment.parse(values), seed=1)
+    settings = {
+        "language_models": {"all": str(tmp_path / "language")},
+        "language_weight": 0.5,
+        "rescoring": {"language_weight": 0.2, "word_reward": 0.2},
+    }
+    opened = Opened(recogniser(tmp_path, task=settings))
+    content = convert(
+        opened.model,
+        lambda model: {"recognize": opened.signatures.device(model)["recognize"]},
+        "float32",
+    )
+    (tmp_path / "model.tflite").write_bytes(content)
+    lite = LiteProgram(tmp_path / "model.tflite")
+    alone = 0
+    for batch in opened.signatures.examples("test", 5):
+        found = lite("recognize", {name: batch[name] for name in TOLD})
+        memory = opened.model.encode(source_of(batch))
+        search = opened.signatures._search
+        expected = opened.task.listener.remembered(opened.model, memory, search)
+        np.testing.assert_array_equal(found["tokens"], expected.hypotheses.ids)
+        np.testing.assert_allclose(
+            found["scores"], expected.hypotheses.scores, rtol=1e-3
+        )
+        best = translate(opened.model, source_of(batch), search)
+        alone += np.array_equal(best.ids[0, 0], expected.hypotheses.ids[0, 0])
+    assert alone < 5

@@ -160,7 +160,7 @@ def test_micro_batches_are_checked_in_stages_too(write: Write):
 
 def test_data_must_suit_the_task(write: Write, monkeypatch: pytest.MonkeyPatch):
     table = kinds.DATA_OF_TASK
-    monkeypatch.setitem(table, ImageClassificationConfig, MomentumSGD)
+    monkeypatch.setitem(table, ImageClassificationConfig, (MomentumSGD,))
     with pytest.raises(ConfigError, match=r"do not suit the task image_classification"):
         load_experiment(write(MINIMAL))
 

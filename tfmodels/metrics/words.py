@@ -90,8 +90,13 @@ def word_ids(units: tf.Tensor, table: WordTable) -> tf.Tensor:
     total = tf.cumsum(digits, axis=1)
     number = total - tf.gather(total - digits, spelling.begun, batch_dims=1)
     number = tf.where(number == 0, tf.ones_like(number), number)
-    over = tf.pad(spelling.breaks[:, 1:], [[0, 0], [0, 1]], constant_values=True)
-    return tf.where(over & spelling.said, number, tf.zeros_like(number))
+    return tf.where(_ends(spelling), number, tf.zeros_like(number))
+
+
+def word_counts(units: tf.Tensor, table: WordTable) -> tf.Tensor:
+    """How many words there are, int32 [n]; see `word_ids`."""
+    spelling = _spelling(tf.convert_to_tensor(units), table)
+    return tf.math.count_nonzero(_ends(spelling), axis=1, dtype=tf.int32)
 
 
 def character_ids(units: tf.Tensor, table: WordTable) -> tf.Tensor:
@@ -152,6 +157,12 @@ def _spelling(units: tf.Tensor, table: WordTable) -> _Spelling:
     before = tf.cumsum(lengths, axis=1, exclusive=True)
     inside = before - tf.gather(before, begun, batch_dims=1)
     return _Spelling(heard, breaks, begun, before, inside, inside + lengths > 0)
+
+
+def _ends(spelling: _Spelling) -> tf.Tensor:
+    """Where a word ends, bool [n, U]."""
+    over = tf.pad(spelling.breaks[:, 1:], [[0, 0], [0, 1]], constant_values=True)
+    return over & spelling.said
 
 
 def _powers(count: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Configuration of tasks."""
 
 from typing import Literal
+from typing import Self
 
 import pydantic
 
@@ -18,6 +19,11 @@ class LanguageModelingConfig(Config):
     """The next token at every position of a sequence."""
 
     kind: Literal["language_modeling"] = "language_modeling"
+    varieties: tuple[str, ...] = ()
+    """Dialects or languages whose transcripts are learned from, of data of speech; all
+    when there are none."""
+    texts: dict[str, str] = {}
+    """Files of lines of some varieties, learned from as their transcripts are."""
 
 
 class TranslationConfig(Config):
@@ -28,6 +34,19 @@ class TranslationConfig(Config):
     """How evaluations and predictions look for translations."""
     target_language: str | None = None
     """Language of predictions, for a model that was taught several."""
+
+
+class RescoringConfig(Config):
+    """Answers in another order: ``log P + a log P_LM + b words``.
+
+    Chiu et al., arXiv 1712.01769. ``log P`` is the recogniser's own, whatever the
+    search went by; it looks for as many answers as its beam is wide.
+    """
+
+    language_weight: float = pydantic.Field(default=0.0, ge=0)
+    """a."""
+    word_reward: float = 0.0
+    """b, nats for each word."""
 
 
 class SpeechRecognitionConfig(Config):
@@ -61,6 +80,24 @@ class SpeechRecognitionConfig(Config):
     those named here can be found. All are equally likely when empty."""
     restrict_characters: bool = False
     """Let answers have the characters of possible varieties alone."""
+    language_models: dict[str, str] = {}
+    """Folder of the run of each variety's language model, which has learned from the
+    transcripts of the same data; ``all`` is that of varieties that are not named."""
+    language_weight: float = pydantic.Field(default=0.35, ge=0)
+    """Factor of their log-probabilities in the search (0.35: arXiv 1904.08779)."""
+    rescoring: RescoringConfig | None = None
+    """A second pass over what the search finds; none when absent."""
+
+    @pydantic.model_validator(mode="after")
+    def _something_rescores(self) -> Self:
+        second = self.rescoring
+        if second and second.language_weight and not self.language_models:
+            raise ValueError(
+                "there is no language model to rescore with. Expected"
+                " task.language_models, or a rescoring.language_weight of 0. Received"
+                f" rescoring.language_weight: {second.language_weight}."
+            )
+        return self
 
 
 class AcousticModelingConfig(Config):

@@ -11,6 +11,8 @@ import tensorflow as tf
 from tfmodels.metrics.classification import top_k
 from tfmodels.metrics.language_modeling import log_loss
 from tfmodels.metrics.language_modeling import sequence_accuracy
+from tfmodels.text.graphemes import Graphemes
+from trainers.data.speech.transcripts import TranscriptSource
 from trainers.data.stream import steps_per_epoch
 from trainers.data.tokens.dataset import token_dataset
 from trainers.data.tokens.sources import Notation
@@ -45,6 +47,7 @@ class LanguageModeling:
           ConfigError: model and data do not fit together.
           DataError: a file is missing or too short.
         """
+        self._config = config
         self._model_config = model
         self._data = data
         self._run = run
@@ -56,6 +59,10 @@ class LanguageModeling:
         self.splits: tuple[str, ...] = ("train", *data.held_out_splits())
         self.ordinary_tokens = source.ordinary_tokens
         self.show = source.show
+        self.graphemes: Graphemes | None = None
+        """What the tokens of transcripts mean."""
+        if isinstance(source, TranscriptSource):
+            self.graphemes = source.graphemes
         self.batch_size: int = data.batch_size
         self.steps_per_epoch: int = steps_per_epoch(
             source.size, data.batch_size, data.last_batch
@@ -64,7 +71,10 @@ class LanguageModeling:
     def _source(self, split: str) -> TokenSource:
         if split not in self._sources:
             length = self._model_config.max_length
-            self._sources[split] = open_tokens(self._data, split, length)
+            config = self._config
+            self._sources[split] = open_tokens(
+                self._data, split, length, config.varieties, config.texts
+            )
         return self._sources[split]
 
     def build_model(self) -> keras.Model:

@@ -8,19 +8,26 @@ import tensorflow as tf
 
 from tfmodels.decoding.beam_search import Hypotheses
 from tfmodels.decoding.config import BeamSearchConfig
+from tfmodels.decoding.rescoring import SecondPass
+from tfmodels.decoding.rescoring import rescored
 from tfmodels.decoding.step import START
 from tfmodels.decoding.translation import Around
 from tfmodels.decoding.translation import Teachable
 from tfmodels.decoding.translation import best_answers
+from tfmodels.decoding.varieties import LanguageModels
 from tfmodels.decoding.varieties import believed
 from tfmodels.decoding.varieties import decided
 from tfmodels.decoding.varieties import expecting
+from tfmodels.decoding.varieties import fusing
 from tfmodels.decoding.varieties import keeping
 from tfmodels.decoding.varieties import posterior_of_steps
 from tfmodels.decoding.varieties import together
 from tfmodels.errors import ConfigError
 from tfmodels.metrics.recognition import varieties_said
+from tfmodels.metrics.words import WordTable
+from tfmodels.metrics.words import word_counts
 from tfmodels.text.graphemes import Graphemes
+from trainers.tasks.config import RescoringConfig
 from trainers.tasks.config import SpeechRecognitionConfig
 
 
@@ -42,13 +49,21 @@ class Listener:
     Args:
       config: the search, and what is done where the variety is not known.
       graphemes: the units.
+      models: those that `config` names, opened; None for the recogniser alone.
 
     Raises:
       ConfigError: something is believed of a variety that there is not.
     """
 
-    def __init__(self, config: SpeechRecognitionConfig, graphemes: Graphemes) -> None:
-        self._config = config
+    def __init__(
+        self,
+        config: SpeechRecognitionConfig,
+        graphemes: Graphemes,
+        models: LanguageModels | None = None,
+    ) -> None:
+        self._config, self._models = config, models
+        self._fused = config.language_weight if models else 0.0
+        self._words = WordTable(graphemes.surfaces)
         names = [variety.name for variety in graphemes.varieties]
         unknown = set(config.believed) - set(names)
         if unknown:
@@ -119,8 +134,33 @@ class Listener:
     ) -> Heard:
         if self._config.restrict_characters:
             parts = (keeping(self._units, possible), *parts)
-        found = best_answers(model, memory, search, together(*parts))
+        if self._models and self._fused:
+            variety = memory["variety"]
+            parts = (fusing(self._models, self._fused, variety), *parts)
+        wanted = search
+        if self._config.rescoring:
+            wanted = search.model_copy(update={"n_best": search.beam_width})
+        found = best_answers(model, memory, wanted, together(*parts))
+        if self._config.rescoring:
+            found = self._rescored(found, memory, self._config.rescoring)
+            found = Hypotheses(*(each[:, : search.n_best] for each in found))
         return Heard(found, self._variety(model, memory, found))
+
+    def _rescored(
+        self, found: Hypotheses, memory: Any, config: RescoringConfig
+    ) -> Hypotheses:
+        """The same answers in the order of the second pass."""
+        count, length = found.ids.shape[1], tf.shape(found.ids)[2]
+        words = word_counts(tf.reshape(found.ids, [-1, length]), self._words)
+        language = tf.zeros_like(found.log_probs)
+        if self._models:
+            language = self._models.log_probs(
+                memory["variety"], found.ids, found.lengths
+            )
+        # Some of the language model is in already.
+        missing = config.language_weight - self._fused
+        second = SecondPass(missing, config.word_reward)
+        return rescored(found, language, tf.reshape(words, [-1, count]), second)
 
     def _variety(self, model: Teachable, memory: Any, found: Hypotheses) -> tf.Tensor:
         """What the model says of varieties, float32 [b, K]."""

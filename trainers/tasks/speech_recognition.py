@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfmodels.decoding.step import PAD
-from tfmodels.decoding.varieties import LanguageModels
 from tfmodels.las.streaming import frames_per_encoding
 from tfmodels.metrics.classification import confusion_matrix
 from tfmodels.metrics.classification import top_k
@@ -33,6 +32,7 @@ from trainers.interfaces import Totals
 from trainers.summaries import figures
 from trainers.tasks import speech_pictures as pictures
 from trainers.tasks.config import SpeechRecognitionConfig
+from trainers.tasks.language_models import open_language_models
 from trainers.tasks.listening import Listener
 from trainers.tasks.models import build_model
 from trainers.tasks.models import check_model
@@ -49,18 +49,15 @@ class SpeechRecognition:
     same as ``variety_label``.
     """
 
-    language_models: LanguageModels | None = None
-    """None yet."""
-
     def __init__(
         self, config: SpeechRecognitionConfig, model: Any, data: Any, run: RunConfig
     ) -> None:
         """Opens the data, and makes their table of characters if there is none yet.
 
         Raises:
-          ConfigError: model and data do not fit together, or something is believed of
-            a variety that there is not.
-          DataError: a file is missing or damaged.
+          ConfigError: model, data and language models do not fit together, or
+            something is said of a variety that there is not.
+          DataError: a file or a language model's run is missing or damaged.
         """
         self.config = config
         self._model_config = model
@@ -78,7 +75,11 @@ class SpeechRecognition:
             "feature_dim": self._source.feature_dim,
         }
         check_model(model, data, sizes)
-        self.listener = Listener(config, self.graphemes)
+        self.language_models = open_language_models(
+            config.language_models, self.graphemes
+        )
+        """Of all varieties, for searches; None if none are configured."""
+        self.listener = Listener(config, self.graphemes, self.language_models)
         """Searches for what was said."""
         self.words = WordTable(self.graphemes.surfaces)
         """What units are to words."""

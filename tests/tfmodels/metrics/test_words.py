@@ -10,6 +10,7 @@ from tfmodels.decoding.step import END
 from tfmodels.metrics.edit_distance import weighted_distance
 from tfmodels.metrics.words import WordTable
 from tfmodels.metrics.words import character_errors
+from tfmodels.metrics.words import word_counts
 from tfmodels.metrics.words import word_errors
 from tfmodels.metrics.words import word_ids
 
@@ -81,6 +82,8 @@ def test_units_are_the_words_that_their_text_splits_into(
     said, written = ([line.split() for line in side] for side in texts)
     assert {0, 1, 5} <= {len(line) for line in said}
     np.testing.assert_array_equal(np.stack(words, 1), least(said, written))
+    counts = word_counts(pairs[0], WordTable(units))
+    np.testing.assert_array_equal(counts, [len(line) for line in said])
     said, written = ([[*" ".join(line)] for line in side] for side in (said, written))
     np.testing.assert_array_equal(np.stack(characters, 1), least(said, written))
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from trainers.data.config import TokenData
+from trainers.data.config import Data
 from trainers.data.stream import Stream
 from trainers.data.tokens.sources import TokenSource
 from trainers.interfaces import Shard
@@ -15,7 +15,7 @@ _HELD_OUT_SEED = 2**31
 
 def token_dataset(
     source: TokenSource,
-    config: TokenData,
+    config: Data,
     split: str,
     seed: int = 0,
     shard: Shard = _SINGLE,

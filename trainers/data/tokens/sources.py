@@ -1,13 +1,17 @@
 """Which class makes the sequences of each kind of data, and what all of them can do."""
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import Protocol
 
 import tensorflow as tf
 
+from tfmodels.errors import ConfigError
 from trainers.data.config import TokenData
+from trainers.data.speech.config import SpeechData
+from trainers.data.speech.transcripts import open_transcripts
 from trainers.data.tokens.sorting import SortingSource
 from trainers.data.tokens.text import Bytes
 from trainers.data.tokens.text import open_text
@@ -63,6 +67,7 @@ _OPEN: dict[str, Callable[[Any, str, int], TokenSource]] = {
     "sorting": SortingSource,
     "text": open_text,
 }
+"""Of data without varieties."""
 
 _NOTATION: dict[str, Callable[[Any, int], Notation]] = {
     "sorting": lambda config, length: SortingSource(config, "train", length),
@@ -70,25 +75,52 @@ _NOTATION: dict[str, Callable[[Any, int], Notation]] = {
 }
 
 
-def open_notation(config: TokenData, length: int) -> Notation:
+def open_notation(config: TokenData | SpeechData, length: int) -> Notation:
     """How an experiment's tokens are read and written.
 
     Args:
       config: the section `data`.
       length: tokens that the model takes.
+
+    Raises:
+      ConfigError: the tokens are those of transcripts, whose table is with the data.
     """
+    if isinstance(config, SpeechData):
+        raise ConfigError(
+            "a language model of transcripts does not leave alone. Expected a"
+            " recogniser that names it in task.language_models, which holds it when it"
+            f" is exported. Received data.kind: {config.plain()['kind']}."
+        )
     return _NOTATION[config.plain()["kind"]](config, length)
 
 
-def open_tokens(config: TokenData, split: str, length: int) -> TokenSource:
+def open_tokens(
+    config: TokenData | SpeechData,
+    split: str,
+    length: int,
+    varieties: Sequence[str] = (),
+    texts: Mapping[str, str] | None = None,
+) -> TokenSource:
     """Opens one split of an experiment's sequences.
 
     Args:
-      config: the section `data`; one of the kinds that extend `TokenData`.
+      config: the section `data`; of speech, the transcripts count.
       split: "train" or one of the configured others.
       length: tokens that the model takes, for data that can be cut to any length.
+      varieties: dialects or languages whose transcripts count; all when there are none.
+      texts: see `open_transcripts`.
 
     Raises:
+      ConfigError: there is nothing of these varieties.
       DataError: a file is missing or too short.
     """
-    return _OPEN[config.plain()["kind"]](config, split, length)
+    if isinstance(config, SpeechData):
+        return open_transcripts(config, split, length, varieties, texts)
+    kind = config.plain()["kind"]
+    if varieties or texts:
+        raise ConfigError(
+            "the data have no dialects or languages. Expected data of speech, or"
+            f" neither task.varieties nor task.texts. Received data.kind: {kind} with"
+            f" those of {', '.join([*varieties, *(texts or {})])}."
+        )
+    return _OPEN[kind](config, split, length)

@@ -1,4 +1,4 @@
-"""Transcripts of utterances as sequences of tokens: what a language model learns from."""
+"""Transcripts of utterances as sequences of tokens, for language models."""
 
 import logging
 from collections.abc import Mapping

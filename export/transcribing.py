@@ -15,6 +15,7 @@ from export.search import search
 from tfmodels.decoding.config import BeamSearchConfig
 from tfmodels.decoding.scores import max_lengths
 from tfmodels.text.graphemes import Graphemes
+from trainers.tasks.transcripts import NO_WORDS
 
 CHUNK, STEP = "stream_chunk", "decode_step"
 """The endpoints: encodings of some more sound; a step of the decoder."""
@@ -34,7 +35,9 @@ class Partial(NamedTuple):
     """The rest of the last answer, which may change. Empty at the end."""
 
     def __str__(self) -> str:
-        return f"{self.stable}[{self.tail}]" if self.tail else self.stable
+        if self.tail:
+            return f"{self.stable}[{self.tail}]"
+        return self.stable or NO_WORDS
 
 
 class Chunks(NamedTuple):

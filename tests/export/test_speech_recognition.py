@@ -31,7 +31,7 @@ def opened(tmp_path_factory) -> Opened:
 
 @pytest.fixture(scope="module")
 def examples(opened) -> list:
-    return list(opened.signatures.examples("test", 5))
+    return list(opened.signatures.examples("test", 3))
 
 
 @pytest.fixture(scope="module")
@@ -79,22 +79,22 @@ def test_a_file_for_a_device_answers_the_same(
     opened, examples, reference, content, lite
 ) -> None:
     assert all(operator.builtin for operator in operators(content))
-    assert lite.endpoints == reference.endpoints
+    assert set(lite.endpoints) == set(reference.endpoints)
     for batch in examples:
         expected = opened.signatures.outputs(reference, batch)
         found = opened.signatures.outputs(lite, batch)
         np.testing.assert_array_equal(found["recognised"], expected["recognised"])
         for name in ("logits", "variety_probs"):
-            np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-3)
         sound = {name: batch[name] for name in TOLD[:2]}
         untold = [p("recognize_untold", sound) for p in (reference, lite)]
         np.testing.assert_array_equal(untold[1]["tokens"], untold[0]["tokens"])
 
 
 def test_what_is_served(opened, examples, reference, tmp_path) -> None:
-    write_saved_model(
-        opened.model, opened.signatures.serving(opened.model), tmp_path / "m"
-    )
+    # Of the others none does what this one does not.
+    endpoints = {"recognize": opened.signatures.serving(opened.model)["recognize"]}
+    write_saved_model(opened.model, endpoints, tmp_path / "m")
     served = SavedModelProgram(tmp_path / "m")
     longest = max(batch["audio_len"][0] for batch in examples)
     together = {
@@ -134,27 +134,27 @@ def test_sound_that_comes_in_parts(opened, examples, reference, lite) -> None:
     assert changed > len(examples)
 
 
-def test_only_letters_of_a_variety(tmp_path) -> None:
-    """With the allow-list {de} no letter of English comes, whatever the weights."""
-    settings = {"restrict_characters": True}
-    limited = Opened(recogniser(tmp_path, task=settings))
-    program = KerasProgram(limited.signatures.device(limited.model))
-    allowed = np.flatnonzero(limited.task.graphemes.mask(["de"]))
+def test_only_letters_of_a_variety(opened, examples, tmp_path) -> None:
+    """With the allow-list {de} no letter of English comes, however likely it is."""
+    limited = Opened(recogniser(tmp_path, task={"restrict_characters": True}))
+    graphemes = limited.task.graphemes
     german = np.array([name == "de" for name in limited.task.varieties], np.float32)
-    free = Opened(recogniser(tmp_path))
-    others = KerasProgram(free.signatures.device(free.model))
-    outside = 0
-    for batch in limited.signatures.examples("test", 3):
+    allowed = set(np.flatnonzero(graphemes.mask(["de"])))
+    english = ~graphemes.mask(["de"]) & ~graphemes.is_special
+    assert english.any()
+    bias = limited.model.bias.numpy()
+    limited.model.bias.assign(bias + 20 * english)
+    free, bound = (
+        KerasProgram(each.signatures.device(limited.model)) for each in (opened, limited)
+    )
+    for batch in examples[:2]:
         told = {**{name: batch[name] for name in TOLD}, "variety": german[None]}
-        made = program("recognize", told)["tokens"]
-        assert set(made[made > 0]) <= set(allowed)
-        made = others("recognize", told)["tokens"]
-        outside += len(set(made[made > 0]) - set(allowed))
-        transcriber = limited.signatures.transcriber(program, german)
+        said = [set(program("recognize", told)["tokens"].flat) for program in (free, bound)]
+        assert said[0] & set(np.flatnonzero(english))
+        assert said[1] - {0} <= allowed
+        transcriber = limited.signatures.transcriber(bound, german)
         *_, last = transcribe(transcriber, batch["audio"][0], 1000)
-        units = limited.task.units(last.stable)
-        assert set(units) <= set(allowed)
-    assert outside
+        assert set(limited.task.units(last.stable)) <= allowed
 
 
 def test_encoders_that_hear_the_end_first_do_not_stream(tmp_path) -> None:

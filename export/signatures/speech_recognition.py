@@ -1,6 +1,7 @@
 """What is exported for speech recognition: sound in; text and its variety out."""
 
 import json
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from export.front_end import ExactLogMel
 from export.interfaces import Arrays
 from export.interfaces import Endpoint
 from export.interfaces import Program
@@ -17,8 +19,10 @@ from export.recognition import ENCODE
 from export.recognition import RECOGNIZE
 from export.recognition import UNTOLD
 from export.recognition import Recognition
+from export.stepping import ATTEND
+from export.stepping import Steps
+from export.stepping import Watched
 from export.transcribing import CHUNK
-from export.transcribing import STEP
 from export.transcribing import Chunks
 from export.transcribing import Partial
 from export.transcribing import Transcriber
@@ -46,13 +50,15 @@ _CHUNK_SECONDS = 0.3
 class SpeechRecognitionSignatures:
     """Functions on samples of sound, front end and search included.
 
-    The file for a device has the same for one recording, without text. Loops over time
-    stay in floating point: ranges cannot be calibrated in them.
+    The file for a device has the same for one recording, without text. Where ranges are
+    calibrated, loops over time stay in floating point, since there is no way to do that
+    in them, and so does attention: of a step of the decoder, the layers and the scores
+    are integers.
     """
 
     accuracy = "word_accuracy"
     file_names: tuple[str, ...] = (_GRAPHEMES,)
-    floating: tuple[str, ...] = (RECOGNIZE, UNTOLD, ENCODE, STEP, CHUNK)
+    floating: tuple[str, ...] = (RECOGNIZE, UNTOLD, ENCODE, ATTEND, CHUNK)
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the table of graphemes."""
@@ -81,7 +87,7 @@ class SpeechRecognitionSignatures:
     def serving(self, model: keras.Model) -> dict[str, Endpoint]:
         """Those of `device` for B recordings; the first two also return ``text``.
 
-        ``text`` is string [B, N]. `decode_step` takes any number of rows.
+        ``text`` is string [B, N]. Steps of the decoder take any number of rows.
         """
         surfaces = tf.constant(self._graphemes.surfaces)
 
@@ -103,9 +109,13 @@ class SpeechRecognitionSignatures:
           not known, as the run's configuration says.
         - ``encode(audio, audio_len, variety)`` returns what attention sees,
           ``memory_...`` [1, ...], and the first state, ``state_...`` [1, ...].
-        - ``decode_step(tokens: int32 [W], state_..., memory_...)``, a row for each of W
-          hypotheses and one of memory, returns ``log_probs`` float32 [W, V],
-          ``attention`` float32 [W, S] and the next ``state_...``.
+        - ``lowest_step(tokens: int32 [W], state_..., memory_variety)``, a row for each
+          of W hypotheses, returns ``query`` [W, H] and the layer's new state.
+        - ``attend(query, memory_...)`` returns ``state_context`` [W, C] and
+          ``attention`` [W, S].
+        - ``upper_step(query, state_context, state_..., memory_variety)`` returns
+          ``logits`` [W, V], those of varieties, ``variety_logits`` [W, K], if there is
+          a head, and the next ``state_upper_...``. See `export.stepping`.
         - ``stream_chunk(audio, audio_len, variety, past_...)``, of an encoder that only
           reads forward, returns the ``memory_...`` of some more sound, and what the
           next call takes as ``past_...``, which is 0 at first: see `preprocessing`.
@@ -117,7 +127,7 @@ class SpeechRecognitionSignatures:
     def _recognition(
         self, model: Any, batch: int | None, rows: int | None
     ) -> Recognition:
-        log_mel = self._front_end.log_mel
+        log_mel = ExactLogMel.from_config(self._front_end.log_mel.get_config())
         return Recognition(model, log_mel, self._listener, self._search, batch, rows)
 
     @property
@@ -154,24 +164,33 @@ class SpeechRecognitionSignatures:
         return contract
 
     def calibration(self, program: Program, count: int) -> Iterator[tuple[str, Arrays]]:
-        """Sounds of training utterances, as `encode` takes them."""
-        for batch in self.examples("train", count):
-            yield ENCODE, _sound(batch)
+        """Every step through the right units of training utterances."""
+        watched = Watched(program, self.floating)
+        for batch in self._utterances("train", range(count)):
+            for _ in self._scores(watched, batch):
+                yield from watched.calls
+                watched.calls.clear()
 
     def examples(self, split: str, limit: int) -> Iterator[Batch]:
         """Utterances one by one, with their samples: all, or some spread over them."""
+        chosen = open_speech(self._data, write=False).split(split)
+        count = int(np.count_nonzero(chosen.bucket >= 0))
+        wanted = np.linspace(0, count, min(limit, count), endpoint=False).astype(int)
+        yield from self._utterances(split, wanted.tolist())
+
+    def _utterances(self, split: str, numbers: Collection[int]) -> Iterator[Batch]:
+        """Those of some numbers in a split's order, one by one, with their samples."""
         data = self._data.model_copy(update={"batch_size": 1, "last_batch": "pad"})
         source = open_speech(data, write=False)
         batches = speech_dataset(source, data, split, self._seed)
-        chosen = source.split(split)
-        count = int(np.count_nonzero(chosen.bucket >= 0))
-        wanted = np.linspace(0, count, min(limit, count), endpoint=False).astype(int)
-        numbered = zip(range(count), batches.as_numpy_iterator(), strict=False)
+        corpus = source.split(split).corpus
+        numbered = zip(
+            range(max(numbers) + 1), batches.as_numpy_iterator(), strict=False
+        )
         for number, batch in numbered:
-            if number in wanted:
-                index = batch["index"][0]
-                length = chosen.corpus.utterances[index].num_samples
-                audio = chosen.corpus.audio(
+            if number in numbers:
+                length = corpus.utterances[batch["index"][0]].num_samples
+                audio = corpus.audio(
                     tf.constant(batch["index"]),
                     tf.constant(batch["seed"]),
                     tf.constant(length, tf.int32),
@@ -196,15 +215,16 @@ class SpeechRecognitionSignatures:
         """Log-probabilities, float32 [V], of what follows each right unit."""
         made = program(ENCODE, _sound(batch))
         width = self._search.beam_width
-        inputs = {
-            name: np.repeat(x, width, axis=0) if name.startswith("state_") else x
+        state = {
+            name: np.repeat(x, width, axis=0)
             for name, x in made.items()
+            if name.startswith("state_")
         }
+        step = Steps(program, made)
         for token in np.trim_zeros(batch["target"][0], "b"):
-            tokens = np.full(width, token, np.int32)
-            after = program(STEP, {"tokens": tokens, **inputs})
-            inputs |= {name: x for name, x in after.items() if name in inputs}
-            yield after["log_probs"][0]
+            after = step(np.full(width, token, np.int32), state)
+            state = after.state
+            yield after.log_probs[0]
 
     def agreement(self, reference: Arrays, outputs: Arrays) -> np.ndarray:
         """Whether the whole answer is the same, bool [1, U] for all its units."""

@@ -145,11 +145,14 @@ def test_only_letters_of_a_variety(opened, examples, tmp_path) -> None:
     bias = limited.model.bias.numpy()
     limited.model.bias.assign(bias + 20 * english)
     free, bound = (
-        KerasProgram(each.signatures.device(limited.model)) for each in (opened, limited)
+        KerasProgram(each.signatures.device(limited.model))
+        for each in (opened, limited)
     )
     for batch in examples[:2]:
         told = {**{name: batch[name] for name in TOLD}, "variety": german[None]}
-        said = [set(program("recognize", told)["tokens"].flat) for program in (free, bound)]
+        said = [
+            set(program("recognize", told)["tokens"].flat) for program in (free, bound)
+        ]
         assert said[0] & set(np.flatnonzero(english))
         assert said[1] - {0} <= allowed
         transcriber = limited.signatures.transcriber(bound, german)

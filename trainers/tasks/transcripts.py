@@ -11,7 +11,9 @@ from trainers.tasks.listening import Heard
 _FRAMES_A_SECOND = 100
 NO_WORDS = "(no words were heard)"
 """What is shown in the place of a text without a character."""
-_NOTHING = "(nothing was found: no transcript is possible, as where weights are damaged)"
+_NOTHING = (
+    "(nothing was found: no transcript is possible, as where weights are damaged)"
+)
 
 
 class Transcript(NamedTuple):

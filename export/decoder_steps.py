@@ -9,6 +9,7 @@ from export.stepping import ATTEND
 from export.stepping import LOWEST
 from export.stepping import UPPER
 from tfmodels.las.conditioned import States
+from tfmodels.las.conditioned import parted
 from tfmodels.layers.lstm import value
 
 Named = dict[str, tf.Tensor]
@@ -48,10 +49,10 @@ class DecoderSteps:
         lstm, lowest = state["lstm"], self._lowest
         named = {
             "state_context": state["context"],
-            **_of_layers("lowest", lstm[:, :lowest, 0], lstm[:, :lowest, 1]),
+            **_named("lowest", parted(lstm[:, :lowest])),
         }
         if self._upper:
-            named |= _of_layers("upper", lstm[:, lowest:, 0], lstm[:, lowest:, 1])
+            named |= _named("upper", parted(lstm[:, lowest:]))
         return {**named, _SHARES: state["shares"]} if "shares" in state else named
 
     def endpoints(self) -> dict[str, Endpoint]:
@@ -70,7 +71,7 @@ class DecoderSteps:
         ) -> Named:
             x = tf.gather(value(model.embedding), tokens)
             x, after = self._advance(slice(1), x, context, rest)
-            return {"query": x, **_stacked("lowest", after)}
+            return {"query": x, **_named("lowest", after)}
 
         tokens = tf.TensorSpec([self._rows], tf.int32, "tokens")
         states = self._states("lowest", self._lowest)
@@ -108,7 +109,7 @@ class DecoderSteps:
             if self._upper:
                 x, after = self._advance(slice(1, None), x, context, rest)
             made = self._model.scores(tf.concat([x, context], -1))
-            return {**made, **(_stacked("upper", after) if after else {})}
+            return {**made, **(_named("upper", after) if after else {})}
 
         query = self._spec("query", self._stack[0].units)
         states = self._states("upper", self._upper) if self._upper else ()
@@ -122,7 +123,8 @@ class DecoderSteps:
         """Some layers, from states and, where they are told it, the variety."""
         outputs, cells, *told = rest
         identifier = self._model.identifier.of(told[0]) if told else None
-        pairs = zip(tf.unstack(outputs, axis=1), tf.unstack(cells, axis=1), strict=True)
+        number = outputs.shape[1] // self._stack[0].units
+        pairs = zip(*(tf.split(y, number, 1) for y in (outputs, cells)), strict=True)
         advanced: tuple[tf.Tensor, States] = self._model.decoder.advance(
             layers, x, context, list(pairs), identifier
         )
@@ -138,7 +140,7 @@ class DecoderSteps:
     def _states(self, which: str, number: int) -> tuple[tf.TensorSpec, ...]:
         units = self._stack[0].units
         names = (f"state_{which}_outputs", f"state_{which}_cells")
-        return tuple(self._spec(name, number, units) for name in names)
+        return tuple(self._spec(name, number * units) for name in names)
 
     def _variety(self, endpoint: str) -> tuple[tf.TensorSpec, ...]:
         if not self._told[endpoint]:
@@ -147,10 +149,7 @@ class DecoderSteps:
         return (tf.TensorSpec(shape, tf.float32, "memory_variety"),)
 
 
-def _of_layers(which: str, outputs: tf.Tensor, cells: tf.Tensor) -> Named:
+def _named(which: str, states: States) -> Named:
+    """Outputs of recurrences side by side, [n, R H], and cells."""
+    outputs, cells = (tf.concat(part, 1) for part in zip(*states, strict=True))
     return {f"state_{which}_outputs": outputs, f"state_{which}_cells": cells}
-
-
-def _stacked(which: str, states: States) -> Named:
-    outputs, cells = (tf.stack(part, 1) for part in zip(*states, strict=True))
-    return _of_layers(which, outputs, cells)

@@ -1,6 +1,7 @@
 """A step of a recogniser's decoder, from three functions that run one after another."""
 
 from collections.abc import Collection
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ LOWEST, ATTEND, UPPER = "lowest_step", "attend", "upper_step"
 """The endpoints, in their order. What one returns is another's input of that name."""
 
 _STATE = "state_"
+_LOG_ZERO = -1e9
 
 
 def first_state(program: Program) -> Arrays:
@@ -39,10 +41,16 @@ class Steps:
     Args:
       program: has the endpoints.
       memory: what it sees of the recording, ``memory_...`` [1, ...].
+      units: bool [V], those that may be said; all if None.
     """
 
-    def __init__(self, program: Program, memory: Mapping[str, Any]) -> None:
-        self._program, self._memory = program, dict(memory)
+    def __init__(
+        self,
+        program: Program,
+        memory: Mapping[str, Any],
+        units: np.ndarray | None = None,
+    ) -> None:
+        self._program, self._memory, self._units = program, dict(memory), units
         self._inputs = {
             name: tuple(program.inputs(name)) for name in (LOWEST, ATTEND, UPPER)
         }
@@ -55,7 +63,28 @@ class Steps:
         logits = known["logits"]
         log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
         after = {name: known[name] for name in state}
+        if self._units is not None:
+            log_probs = np.where(self._units, log_probs, _LOG_ZERO)
         return Stepped(log_probs, after, known["attention"])
+
+    def told(self, state: Arrays, target: np.ndarray, width: int) -> Iterator[Any]:
+        """Log-probabilities, float32 [V], of what follows each unit of a text.
+
+        Args:
+          state: before them, arrays [1, ...].
+          target: int32 [U].
+          width: rows of a step, W.
+        """
+        state = {name: np.repeat(x, width, axis=0) for name, x in state.items()}
+        for token in target:
+            after = self(np.full(width, token, np.int32), state)
+            state = after.state
+            yield after.log_probs[0]
+
+
+def state_of(encoded: Arrays) -> Arrays:
+    """The first state among what an encoder returned."""
+    return {name: x for name, x in encoded.items() if name.startswith(_STATE)}
 
 
 class Watched:

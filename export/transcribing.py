@@ -146,13 +146,7 @@ class Transcriber:
             heads = memory["memory_keys"].shape[1]
             equal = mask / max(mask.sum(), 1)
             first["state_shares"] = np.repeat(equal[None, None], heads, axis=1)
-        run = Steps(self._program, memory)
-
-        def step(tokens: np.ndarray, state: Arrays) -> Stepped:
-            made = run(tokens, state)
-            allowed = np.where(self._units, made.log_probs, _LOG_ZERO)
-            return made._replace(log_probs=allowed)
-
+        step = Steps(self._program, memory, self._units)
         limit = max(max_lengths(int(mask.sum()), self._config), len(prefix) + 1)
         first = {name: values[:1] for name, values in first.items()}
         found = search(_beginning(step, prefix), first, limit, self._config, mask)

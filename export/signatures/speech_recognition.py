@@ -19,15 +19,18 @@ from export.recognition import ENCODE
 from export.recognition import RECOGNIZE
 from export.recognition import UNTOLD
 from export.recognition import Recognition
+from export.search import search
 from export.stepping import ATTEND
 from export.stepping import Steps
 from export.stepping import Watched
+from export.stepping import state_of
 from export.transcribing import CHUNK
 from export.transcribing import Chunks
 from export.transcribing import Partial
 from export.transcribing import Transcriber
 from export.transcribing import transcribe
 from tfmodels.decoding.beam_search import Hypotheses
+from tfmodels.decoding.scores import max_lengths
 from tfmodels.las.streaming import check_chunk
 from tfmodels.las.streaming import frames_per_encoding
 from tfmodels.las.streaming import streams
@@ -43,6 +46,8 @@ from trainers.tasks.transcripts import Transcripts
 from trainers.tasks.transcripts import read_transcripts
 
 _GRAPHEMES = "graphemes.json"
+_UNTOLD = ("audio", "audio_len")
+_TOLD = (*_UNTOLD, "variety")
 # What a part of a stream is, before it is rounded up to whole encodings.
 _CHUNK_SECONDS = 0.3
 
@@ -51,9 +56,8 @@ class SpeechRecognitionSignatures:
     """Functions on samples of sound, front end and search included.
 
     The file for a device has the same for one recording, without text. Where ranges are
-    calibrated, loops over time stay in floating point, since there is no way to do that
-    in them, and so does attention: of a step of the decoder, the layers and the scores
-    are integers.
+    calibrated, which cannot be done in loops, only a step's layers and scores become
+    integers; attention is left in floating point too.
     """
 
     accuracy = "word_accuracy"
@@ -120,9 +124,8 @@ class SpeechRecognitionSignatures:
           reads forward, returns the ``memory_...`` of some more sound, and what the
           next call takes as ``past_...``, which is 0 at first: see `preprocessing`.
         """
-        return self._recognition(model, 1, self._search.beam_width).endpoints(
-            lambda found: found
-        )
+        width = self._search.beam_width
+        return self._recognition(model, 1, width).endpoints(lambda found: found)
 
     def _recognition(
         self, model: Any, batch: int | None, rows: int | None
@@ -167,7 +170,8 @@ class SpeechRecognitionSignatures:
         """Every step through the right units of training utterances."""
         watched = Watched(program, self.floating)
         for batch in self._utterances("train", range(count)):
-            for _ in self._scores(watched, batch):
+            made = self._encoded(program, batch)
+            for _ in self._scores(watched, made, batch):
                 yield from watched.calls
                 watched.calls.clear()
 
@@ -199,37 +203,44 @@ class SpeechRecognitionSignatures:
                 yield {**batch, "audio": audio.numpy(), "audio_len": samples}
 
     def outputs(self, program: Program, batch: Batch) -> Arrays:
-        """Scores of the right units, and the answers that a search finds."""
-        sound = _sound(batch)
-        name = RECOGNIZE if self._told else UNTOLD
-        found = program(name, sound if self._told else _untold(sound))
-        scores = np.stack([*self._scores(program, batch)])
+        """Scores of the right units, and the answers that searches find.
+
+        There are two, in the program's graph and, with its steps, outside of it.
+        """
+        name, inputs = (RECOGNIZE, _TOLD) if self._told else (UNTOLD, _UNTOLD)
+        found = program(name, {name: batch[name] for name in inputs})
+        made = self._encoded(program, batch)
+        allowed = Steps(program, made, self._allowed(batch["variety"][0]))
+        mask = made["memory_mask"][0]
+        limit = max_lengths(int(mask.sum()), self._search)
+        best = search(allowed, state_of(made), limit, self._search, mask)
+        scores = np.stack([*self._scores(program, made, batch)])
         padding = batch["target"].shape[1] - len(scores)
         return {
             "logits": np.pad(scores, [(0, padding), (0, 0)])[None],
             "recognised": found["tokens"],
+            "found_by_steps": best[0].ids if best else np.zeros(0, np.int32),
             "variety_probs": found["variety_posterior"],
         }
 
-    def _scores(self, program: Program, batch: Batch) -> Iterator[np.ndarray]:
+    def _encoded(self, program: Program, batch: Batch) -> Arrays:
+        return program(ENCODE, {name: batch[name] for name in _TOLD})
+
+    def _scores(
+        self, program: Program, made: Arrays, batch: Batch
+    ) -> Iterator[np.ndarray]:
         """Log-probabilities, float32 [V], of what follows each right unit."""
-        made = program(ENCODE, _sound(batch))
+        target = np.trim_zeros(batch["target"][0], "b")
         width = self._search.beam_width
-        state = {
-            name: np.repeat(x, width, axis=0)
-            for name, x in made.items()
-            if name.startswith("state_")
-        }
-        step = Steps(program, made)
-        for token in np.trim_zeros(batch["target"][0], "b"):
-            after = step(np.full(width, token, np.int32), state)
-            state = after.state
-            yield after.log_probs[0]
+        return Steps(program, made).told(state_of(made), target, width)
 
     def agreement(self, reference: Arrays, outputs: Arrays) -> np.ndarray:
-        """Whether the whole answer is the same, bool [1, U] for all its units."""
+        """Whether both whole answers are the same, bool [1, U] for all their units."""
         first, second = (
-            np.trim_zeros(each["recognised"][0, 0], "b").tolist()
+            [
+                np.trim_zeros(ids, "b").tolist()
+                for ids in (each["recognised"][0, 0], each["found_by_steps"])
+            ]
             for each in (reference, outputs)
         )
         return np.full(reference["logits"].shape[:2], first == second)
@@ -274,19 +285,12 @@ class SpeechRecognitionSignatures:
           variety: float32 [K]; what is believed of varieties when None.
         """
         told = self._listener.prior if variety is None else variety
-        names = [each.name for each in self._graphemes.varieties]
-        allowed = np.ones(self._graphemes.size, bool)
-        if self._restricted:
-            possible = [name for name, share in zip(names, told, strict=True) if share]
-            allowed = self._graphemes.mask(possible)
-        return Transcriber(
-            program, self._graphemes, self._search, self._chunks, told, allowed
-        )
+        units, allowed = self._graphemes, self._allowed(told)
+        return Transcriber(program, units, self._search, self._chunks, told, allowed)
 
-
-def _sound(batch: Batch) -> Arrays:
-    return {name: batch[name] for name in ("audio", "audio_len", "variety")}
-
-
-def _untold(sound: Arrays) -> Arrays:
-    return {name: sound[name] for name in ("audio", "audio_len")}
+    def _allowed(self, variety: np.ndarray) -> np.ndarray:
+        """Units that may be said, bool [V], where the variety is known to be some."""
+        if not self._restricted:
+            return np.ones(self._graphemes.size, bool)
+        shares = zip(self._graphemes.varieties, variety, strict=True)
+        return self._graphemes.mask([each.name for each, share in shares if share])

@@ -8,6 +8,7 @@ import pytest
 
 from export.flatbuffer import operators
 from export.lite_runtime import LiteProgram
+from export.lite_runtime import LitePrograms
 from export.runtime import KerasProgram
 from export.runtime import SavedModelProgram
 from export.saved_model import write_saved_model
@@ -51,6 +52,23 @@ def lite(content, tmp_path_factory) -> LiteProgram:
     return LiteProgram(path)
 
 
+class Overlaid:
+    """A program some of whose endpoints are another's."""
+
+    def __init__(self, program, over) -> None:
+        self._program, self.over = program, over
+        self.endpoints = program.endpoints
+
+    def _of(self, endpoint):
+        return self.over if endpoint in self.over.endpoints else self._program
+
+    def inputs(self, endpoint):
+        return self._of(endpoint).inputs(endpoint)
+
+    def __call__(self, endpoint, inputs):
+        return self._of(endpoint)(endpoint, inputs)
+
+
 def source_of(batch: dict[str, Any]) -> dict[str, Any]:
     """What the model encodes, from the features that the pipeline made."""
     length = batch["lengths"][0]
@@ -62,8 +80,9 @@ def source_of(batch: dict[str, Any]) -> dict[str, Any]:
 
 def test_keras_answers_as_the_model_does(opened, examples, reference) -> None:
     """From samples: the front end of the endpoints is that of the pipeline."""
+    signatures = opened.signatures
     for batch in examples:
-        found = opened.signatures.outputs(reference, batch)
+        found = signatures.outputs(reference, batch)
         inputs = {**source_of(batch), "target": batch["target"]}
         there = batch["weight"][0] > 0
         expected = opened.model(inputs)["logits"].numpy()
@@ -71,8 +90,13 @@ def test_keras_answers_as_the_model_does(opened, examples, reference) -> None:
         np.testing.assert_allclose(
             found["logits"][0, there], expected[0, there], atol=1e-3
         )
-        best = translate(opened.model, source_of(batch), opened.signatures._search)
+        best = translate(opened.model, source_of(batch), signatures._search)
         np.testing.assert_array_equal(found["recognised"], best.ids)
+        ids = best.ids[0, 0, : best.lengths[0, 0]]
+        np.testing.assert_array_equal(found["found_by_steps"], ids)
+        assert signatures.agreement(found, found).all()
+        other = {**found, "found_by_steps": found["found_by_steps"][1:]}
+        assert not signatures.agreement(found, other).any()
 
 
 def test_a_file_for_a_device_answers_the_same(
@@ -89,6 +113,32 @@ def test_a_file_for_a_device_answers_the_same(
         sound = {name: batch[name] for name in TOLD[:2]}
         untold = [p("recognize_untold", sound) for p in (reference, lite)]
         np.testing.assert_array_equal(untold[1]["tokens"], untold[0]["tokens"])
+
+
+def test_steps_of_integers(opened, examples, reference, lite, tmp_path) -> None:
+    """They have no floating-point tensor, and give nearly the same scores."""
+    signatures = opened.signatures
+    samples = list(signatures.calibration(reference, 8))
+    assert {name for name, _ in samples} == {"lowest_step", "upper_step"}
+    for name in ("lowest_step", "upper_step"):
+        own = [sample for sample in samples if sample[0] == name]
+        path = tmp_path / f"{name}.tflite"
+        path.write_bytes(
+            convert(
+                opened.model,
+                lambda model, name=name: {name: signatures.device(model)[name]},
+                "int8",
+                own,
+            )
+        )
+    program = Overlaid(lite, LitePrograms(tmp_path))
+    entry = program.over.describe("").endpoints["upper_step"]
+    assert {x.dtype for x in (entry.inputs | entry.outputs).values()} == {"int8"}
+    for batch in examples:
+        expected, found = (signatures.outputs(p, batch) for p in (reference, program))
+        spread = np.ptp(expected["logits"])
+        error = np.abs(found["logits"] - expected["logits"]).max()
+        assert 1e-4 * spread < error < 0.1 * spread
 
 
 def test_what_is_served(opened, examples, reference, tmp_path) -> None:

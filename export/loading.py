@@ -93,6 +93,15 @@ class Artefact:
         """
         return self.signatures.predict(self.device, str(source))
 
+    @property
+    def floating(self) -> tuple[str, ...]:
+        """Endpoints for the device that compute in floating point, with int8 weights,
+        though its preset calibrates ranges."""
+        entry = self.manifest.programs[self.manifest.device]
+        if self.manifest.device != "tflite_files":
+            return ()
+        return tuple(n for n in self.signatures.floating if n in entry.endpoints)
+
     @cached_property
     def device(self) -> SavedProgram:
         """The form made for the device."""

@@ -6,10 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from export.decoder_steps import DecoderSteps
+from export.decoder_steps import Named
 from export.interfaces import Endpoint
 from export.stepwise import Stepwise
 from export.transcribing import CHUNK
-from export.transcribing import STEP
 from tfmodels.audio.log_mel import LogMel
 from tfmodels.decoding.config import BeamSearchConfig
 from tfmodels.las.streaming import streams
@@ -18,9 +19,6 @@ from trainers.tasks.listening import Listener
 
 RECOGNIZE, UNTOLD, ENCODE = "recognize", "recognize_untold", "encode"
 """Endpoints, besides those for streaming."""
-
-Named = dict[str, tf.Tensor]
-"""Tensors by name."""
 
 _SEEN = ("keys", "values", "mask", "variety")
 
@@ -48,7 +46,8 @@ class Recognition:
     ) -> None:
         self._model, self._stepwise = model, Stepwise(model)
         self._log_mel, self._listener, self._config = log_mel, listener, config
-        self._batch, self._rows = batch, rows
+        self._batch = batch
+        self._steps = DecoderSteps(model, batch, rows)
         variety = [batch, model.config.num_varieties]
         self._sound = (
             tf.TensorSpec([batch, None], tf.float32, "audio"),
@@ -76,7 +75,7 @@ class Recognition:
             RECOGNIZE: Endpoint(recognize, self._told),
             UNTOLD: Endpoint(recognize_untold, self._sound),
             ENCODE: Endpoint(self._encode, self._told),
-            STEP: self._step(),
+            **self._steps.endpoints(),
         }
         if streams(self._model.config):
             made[CHUNK] = self._chunk()
@@ -102,31 +101,7 @@ class Recognition:
     def _encode(self, *inputs: tf.Tensor) -> Named:
         memory = self._model.encode(self._source(*inputs))
         seen = {name: memory[name] for name in _SEEN}
-        state = self._model.initial_state(memory)
-        return {**_named("memory", seen), **_named("state", state)}
-
-    def _step(self) -> Endpoint:
-        encode = tf.function(self._encode, autograph=False)
-        traced = encode.get_concrete_function(*self._told)
-        specs = [
-            tf.TensorSpec(
-                [self._rows if name.startswith("state_") else self._batch, *shape[1:]],
-                tensor.dtype,
-                name,
-            )
-            for name, tensor in traced.structured_outputs.items()
-            for shape in [tensor.shape]
-        ]
-
-        def decode_step(tokens: tf.Tensor, *values: tf.Tensor) -> Named:
-            given = dict(zip((spec.name for spec in specs), values, strict=True))
-            memory = _those("memory", given)
-            output = self._model.step(tokens, _those("state", given), memory)
-            scores = {"log_probs": output.log_probs, "attention": output.attention}
-            return {**scores, **_named("state", output.state)}
-
-        tokens = tf.TensorSpec([self._rows], tf.int32, "tokens")
-        return Endpoint(decode_step, (tokens, *specs))
+        return {**_named("memory", seen), **self._steps.first(memory)}
 
     def _chunk(self) -> Endpoint:
         past = self._model.first_chunk_state({"features": tf.zeros([1, 1, 1])})
@@ -159,12 +134,3 @@ def _answers(heard: Heard) -> Named:
 
 def _named(kind: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{kind}_{name}": tensor for name, tensor in tensors.items()}
-
-
-def _those(kind: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """The tensors of a kind, by the names that they have within it."""
-    return {
-        name.removeprefix(f"{kind}_"): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(f"{kind}_")
-    }

@@ -22,11 +22,7 @@ class KerasProgram:
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
         self.endpoints = tuple(endpoints)
         self._functions = {
-            name: (
-                # Sounds are of many lengths.
-                tf.function(endpoint.function, reduce_retracing=True),
-                [spec.name for spec in endpoint.inputs],
-            )
+            name: (_traced(endpoint), [spec.name for spec in endpoint.inputs])
             for name, endpoint in endpoints.items()
         }
         self._shapes = {
@@ -45,6 +41,13 @@ class KerasProgram:
         function, names = self._functions[endpoint]
         outputs = function(*(tf.convert_to_tensor(inputs[name]) for name in names))
         return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def _traced(endpoint: Endpoint) -> Any:
+    """Its function; traced once where any size will do, such as a sound's length."""
+    sizes = [size for spec in endpoint.inputs for size in spec.shape]
+    signature = list(endpoint.inputs) if None in sizes else None
+    return tf.function(endpoint.function, input_signature=signature)
 
 
 class SavedModelProgram:

@@ -12,15 +12,18 @@ from export.interfaces import Program
 from export.search import NumpyStep
 from export.search import Stepped
 from export.search import search
+from export.stepping import Steps
+from export.stepping import first_state
 from tfmodels.decoding.config import BeamSearchConfig
 from tfmodels.decoding.scores import max_lengths
 from tfmodels.text.graphemes import Graphemes
+from trainers.tasks.transcripts import NO_WORDS
 
-CHUNK, STEP = "stream_chunk", "decode_step"
-"""The endpoints: encodings of some more sound; a step of the decoder."""
+CHUNK = "stream_chunk"
+"""The endpoint that makes encodings of some more sound."""
 
 _LOG_ZERO = -1e9
-_PAST, _MEMORY, _STATE = "past_", "memory_", "state_"
+_PAST = "past_"
 # The axis of time of each part of the memory; the variety has none.
 _TIME = {"memory_keys": 2, "memory_values": 2, "memory_mask": 1}
 
@@ -34,7 +37,9 @@ class Partial(NamedTuple):
     """The rest of the last answer, which may change. Empty at the end."""
 
     def __str__(self) -> str:
-        return f"{self.stable}[{self.tail}]" if self.tail else self.stable
+        if self.tail:
+            return f"{self.stable}[{self.tail}]"
+        return self.stable or NO_WORDS
 
 
 class Chunks(NamedTuple):
@@ -55,7 +60,7 @@ class Transcriber:
     last one is looked for anew, and so is that of the whole recording.
 
     Args:
-      program: has the endpoints `CHUNK` and `STEP`, whose rows are those of a beam.
+      program: has the endpoint `CHUNK` and those of `Steps`, whose rows are a beam's.
       graphemes: what units mean.
       config: the search.
       chunks: how sound is cut.
@@ -79,7 +84,7 @@ class Transcriber:
         self._variety = variety[None].astype(np.float32)
         self._units = units
         self._samples = np.zeros(0, np.float32)
-        self._past = _zeros(program.inputs(CHUNK), _PAST)
+        self._past = _nothing(program.inputs(CHUNK))
         self._memory: list[Arrays] = []
         self._best: list[int] = []
         self._stable: list[int] = []
@@ -136,19 +141,12 @@ class Transcriber:
         }
         memory["memory_variety"] = self._variety
         mask = memory["memory_mask"][0]
-        first = _zeros(self._program.inputs(STEP), _STATE)
+        first = first_state(self._program)
         if "state_shares" in first:
             heads = memory["memory_keys"].shape[1]
             equal = mask / max(mask.sum(), 1)
             first["state_shares"] = np.repeat(equal[None, None], heads, axis=1)
-
-        def step(tokens: np.ndarray, state: Arrays) -> Stepped:
-            inputs = {"tokens": tokens, **state, **memory}
-            made = self._program(STEP, inputs)
-            after = {name: made[name] for name in state}
-            log_probs = np.where(self._units, made["log_probs"], _LOG_ZERO)
-            return Stepped(log_probs, after, made["attention"])
-
+        step = Steps(self._program, memory, self._units)
         limit = max(max_lengths(int(mask.sum()), self._config), len(prefix) + 1)
         first = {name: values[:1] for name, values in first.items()}
         found = search(_beginning(step, prefix), first, limit, self._config, mask)
@@ -170,12 +168,12 @@ def transcribe(
     yield transcriber.finish()
 
 
-def _zeros(shapes: Mapping[str, Any], prefix: str) -> Arrays:
-    """What is remembered before anything, of the inputs whose names begin so."""
+def _nothing(shapes: Mapping[str, Any]) -> Arrays:
+    """What is remembered before anything."""
     return {
         name: np.zeros([size or 1 for size in shape], np.float32)
         for name, shape in shapes.items()
-        if name.startswith(prefix)
+        if name.startswith(_PAST)
     }
 
 

@@ -20,4 +20,10 @@ def export_command(
     import export
 
     folder = export.export(workdir, preset, output)
+    floating = export.load(folder).floating
+    if floating:
+        print_to_terminal(
+            f"In floating point, with int8 weights: {', '.join(floating)}. There ranges"
+            " cannot be calibrated, or would not be good enough."
+        )
     print_to_terminal(f"Exported to {folder}. Check it with: tfmodels verify {folder}")

@@ -1,6 +1,7 @@
 """What is exported for speech recognition: sound in; text and its variety out."""
 
 import json
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from export.front_end import ExactLogMel
 from export.interfaces import Arrays
 from export.interfaces import Endpoint
 from export.interfaces import Program
@@ -17,13 +19,18 @@ from export.recognition import ENCODE
 from export.recognition import RECOGNIZE
 from export.recognition import UNTOLD
 from export.recognition import Recognition
+from export.search import search
+from export.stepping import ATTEND
+from export.stepping import Steps
+from export.stepping import Watched
+from export.stepping import state_of
 from export.transcribing import CHUNK
-from export.transcribing import STEP
 from export.transcribing import Chunks
 from export.transcribing import Partial
 from export.transcribing import Transcriber
 from export.transcribing import transcribe
 from tfmodels.decoding.beam_search import Hypotheses
+from tfmodels.decoding.scores import max_lengths
 from tfmodels.las.streaming import check_chunk
 from tfmodels.las.streaming import frames_per_encoding
 from tfmodels.las.streaming import streams
@@ -40,6 +47,8 @@ from trainers.tasks.transcripts import Transcripts
 from trainers.tasks.transcripts import read_transcripts
 
 _GRAPHEMES = "graphemes.json"
+_UNTOLD = ("audio", "audio_len")
+_TOLD = (*_UNTOLD, "variety")
 # What a part of a stream is, before it is rounded up to whole encodings.
 _CHUNK_SECONDS = 0.3
 
@@ -47,13 +56,14 @@ _CHUNK_SECONDS = 0.3
 class SpeechRecognitionSignatures:
     """Functions on samples of sound, front end and search included.
 
-    The file for a device has the same for one recording, without text. Loops over time
-    stay in floating point: ranges cannot be calibrated in them.
+    The file for a device has the same for one recording, without text. Where ranges are
+    calibrated, which cannot be done in loops, only a step's layers and scores become
+    integers; attention is left in floating point too.
     """
 
     accuracy = "word_accuracy"
     file_names: tuple[str, ...] = (_GRAPHEMES,)
-    floating: tuple[str, ...] = (RECOGNIZE, UNTOLD, ENCODE, STEP, CHUNK)
+    floating: tuple[str, ...] = (RECOGNIZE, UNTOLD, ENCODE, ATTEND, CHUNK)
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the table of graphemes."""
@@ -83,7 +93,7 @@ class SpeechRecognitionSignatures:
     def serving(self, model: keras.Model) -> dict[str, Endpoint]:
         """Those of `device` for B recordings; the first two also return ``text``.
 
-        ``text`` is string [B, N]. `decode_step` takes any number of rows.
+        ``text`` is string [B, N]. Steps of the decoder take any number of rows.
         """
         surfaces = tf.constant(self._graphemes.surfaces)
 
@@ -105,21 +115,25 @@ class SpeechRecognitionSignatures:
           not known, as the run's configuration says.
         - ``encode(audio, audio_len, variety)`` returns what attention sees,
           ``memory_...`` [1, ...], and the first state, ``state_...`` [1, ...].
-        - ``decode_step(tokens: int32 [W], state_..., memory_...)``, a row for each of W
-          hypotheses and one of memory, returns ``log_probs`` float32 [W, V],
-          ``attention`` float32 [W, S] and the next ``state_...``.
+        - ``lowest_step(tokens: int32 [W], state_..., memory_variety)``, a row for each
+          of W hypotheses, returns ``query`` [W, H] and the layer's new state.
+        - ``attend(query, memory_...)`` returns ``state_context`` [W, C] and
+          ``attention`` [W, S].
+        - ``upper_step(query, state_context, state_..., memory_variety)`` returns
+          ``logits`` [W, V], those of varieties, ``variety_logits`` [W, K], if there is
+          a head, and the next ``state_upper_...``. See `export.stepping`.
         - ``stream_chunk(audio, audio_len, variety, past_...)``, of an encoder that only
           reads forward, returns the ``memory_...`` of some more sound, and what the
           next call takes as ``past_...``, which is 0 at first: see `preprocessing`.
         """
-        return self._recognition(model, 1, self._search.beam_width).endpoints(
-            lambda found: found
-        )
+        width = self._search.beam_width
+        return self._recognition(model, 1, width).endpoints(lambda found: found)
 
     def _recognition(
         self, model: Any, batch: int | None, rows: int | None
     ) -> Recognition:
-        log_mel, graphemes = self._front_end.log_mel, self._graphemes
+        graphemes = self._graphemes
+        log_mel = ExactLogMel.from_config(self._front_end.log_mel.get_config())
         # An artefact holds them: they are opened here, where one is made.
         models = open_language_models(self._task.language_models, graphemes)
         listener = Listener(self._task, graphemes, models)
@@ -159,24 +173,34 @@ class SpeechRecognitionSignatures:
         return contract
 
     def calibration(self, program: Program, count: int) -> Iterator[tuple[str, Arrays]]:
-        """Sounds of training utterances, as `encode` takes them."""
-        for batch in self.examples("train", count):
-            yield ENCODE, _sound(batch)
+        """Every step through the right units of training utterances."""
+        watched = Watched(program, self.floating)
+        for batch in self._utterances("train", range(count)):
+            made = self._encoded(program, batch)
+            for _ in self._scores(watched, made, batch):
+                yield from watched.calls
+                watched.calls.clear()
 
     def examples(self, split: str, limit: int) -> Iterator[Batch]:
         """Utterances one by one, with their samples: all, or some spread over them."""
+        chosen = open_speech(self._data, write=False).split(split)
+        count = int(np.count_nonzero(chosen.bucket >= 0))
+        wanted = np.linspace(0, count, min(limit, count), endpoint=False).astype(int)
+        yield from self._utterances(split, wanted.tolist())
+
+    def _utterances(self, split: str, numbers: Collection[int]) -> Iterator[Batch]:
+        """Those of some numbers in a split's order, one by one, with their samples."""
         data = self._data.model_copy(update={"batch_size": 1, "last_batch": "pad"})
         source = open_speech(data, write=False)
         batches = speech_dataset(source, data, split, self._seed)
-        chosen = source.split(split)
-        count = int(np.count_nonzero(chosen.bucket >= 0))
-        wanted = np.linspace(0, count, min(limit, count), endpoint=False).astype(int)
-        numbered = zip(range(count), batches.as_numpy_iterator(), strict=False)
+        corpus = source.split(split).corpus
+        numbered = zip(
+            range(max(numbers) + 1), batches.as_numpy_iterator(), strict=False
+        )
         for number, batch in numbered:
-            if number in wanted:
-                index = batch["index"][0]
-                length = chosen.corpus.utterances[index].num_samples
-                audio = chosen.corpus.audio(
+            if number in numbers:
+                length = corpus.utterances[batch["index"][0]].num_samples
+                audio = corpus.audio(
                     tf.constant(batch["index"]),
                     tf.constant(batch["seed"]),
                     tf.constant(length, tf.int32),
@@ -185,36 +209,44 @@ class SpeechRecognitionSignatures:
                 yield {**batch, "audio": audio.numpy(), "audio_len": samples}
 
     def outputs(self, program: Program, batch: Batch) -> Arrays:
-        """Scores of the right units, and the answers that a search finds."""
-        sound = _sound(batch)
-        name = RECOGNIZE if self._told else UNTOLD
-        found = program(name, sound if self._told else _untold(sound))
-        scores = np.stack([*self._scores(program, batch)])
+        """Scores of the right units, and the answers that searches find.
+
+        There are two, in the program's graph and, with its steps, outside of it.
+        """
+        name, inputs = (RECOGNIZE, _TOLD) if self._told else (UNTOLD, _UNTOLD)
+        found = program(name, {name: batch[name] for name in inputs})
+        made = self._encoded(program, batch)
+        allowed = Steps(program, made, self._allowed(batch["variety"][0]))
+        mask = made["memory_mask"][0]
+        limit = max_lengths(int(mask.sum()), self._search)
+        best = search(allowed, state_of(made), limit, self._search, mask)
+        scores = np.stack([*self._scores(program, made, batch)])
         padding = batch["target"].shape[1] - len(scores)
         return {
             "logits": np.pad(scores, [(0, padding), (0, 0)])[None],
             "recognised": found["tokens"],
+            "found_by_steps": best[0].ids if best else np.zeros(0, np.int32),
             "variety_probs": found["variety_posterior"],
         }
 
-    def _scores(self, program: Program, batch: Batch) -> Iterator[np.ndarray]:
+    def _encoded(self, program: Program, batch: Batch) -> Arrays:
+        return program(ENCODE, {name: batch[name] for name in _TOLD})
+
+    def _scores(
+        self, program: Program, made: Arrays, batch: Batch
+    ) -> Iterator[np.ndarray]:
         """Log-probabilities, float32 [V], of what follows each right unit."""
-        made = program(ENCODE, _sound(batch))
+        target = np.trim_zeros(batch["target"][0], "b")
         width = self._search.beam_width
-        inputs = {
-            name: np.repeat(x, width, axis=0) if name.startswith("state_") else x
-            for name, x in made.items()
-        }
-        for token in np.trim_zeros(batch["target"][0], "b"):
-            tokens = np.full(width, token, np.int32)
-            after = program(STEP, {"tokens": tokens, **inputs})
-            inputs |= {name: x for name, x in after.items() if name in inputs}
-            yield after["log_probs"][0]
+        return Steps(program, made).told(state_of(made), target, width)
 
     def agreement(self, reference: Arrays, outputs: Arrays) -> np.ndarray:
-        """Whether the whole answer is the same, bool [1, U] for all its units."""
+        """Whether both whole answers are the same, bool [1, U] for all their units."""
         first, second = (
-            np.trim_zeros(each["recognised"][0, 0], "b").tolist()
+            [
+                np.trim_zeros(ids, "b").tolist()
+                for ids in (each["recognised"][0, 0], each["found_by_steps"])
+            ]
             for each in (reference, outputs)
         )
         return np.full(reference["logits"].shape[:2], first == second)
@@ -259,19 +291,12 @@ class SpeechRecognitionSignatures:
           variety: float32 [K]; what is believed of varieties when None.
         """
         told = self._listener.prior if variety is None else variety
-        names = [each.name for each in self._graphemes.varieties]
-        allowed = np.ones(self._graphemes.size, bool)
-        if self._restricted:
-            possible = [name for name, share in zip(names, told, strict=True) if share]
-            allowed = self._graphemes.mask(possible)
-        return Transcriber(
-            program, self._graphemes, self._search, self._chunks, told, allowed
-        )
+        units, allowed = self._graphemes, self._allowed(told)
+        return Transcriber(program, units, self._search, self._chunks, told, allowed)
 
-
-def _sound(batch: Batch) -> Arrays:
-    return {name: batch[name] for name in ("audio", "audio_len", "variety")}
-
-
-def _untold(sound: Arrays) -> Arrays:
-    return {name: sound[name] for name in ("audio", "audio_len")}
+    def _allowed(self, variety: np.ndarray) -> np.ndarray:
+        """Units that may be said, bool [V], where the variety is known to be some."""
+        if not self._restricted:
+            return np.ones(self._graphemes.size, bool)
+        shares = zip(self._graphemes.varieties, variety, strict=True)
+        return self._graphemes.mask([each.name for each, share in shares if share])

@@ -15,7 +15,7 @@ MODEL = {
     "feature_dim": 5,
     "left": 1,
     "stride": 2,
-    "encoder": {"num_layers": 2, "hidden_dim": 6, "pair_after": [1]},
+    "encoder": {"num_layers": 1, "hidden_dim": 6, "pair_after": [1]},
     "attention": {"heads": 2, "width": 3},
     "decoder": {"num_layers": 2, "hidden_dim": 5, "embedding_dim": 3},
     "vocabulary_size": 14,

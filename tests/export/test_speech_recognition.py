@@ -8,6 +8,7 @@ import pytest
 
 from export.flatbuffer import operators
 from export.lite_runtime import LiteProgram
+from export.lite_runtime import LitePrograms
 from export.runtime import KerasProgram
 from export.runtime import SavedModelProgram
 from export.saved_model import write_saved_model
@@ -34,7 +35,7 @@ def opened(tmp_path_factory) -> Opened:
 
 @pytest.fixture(scope="module")
 def examples(opened) -> list:
-    return list(opened.signatures.examples("test", 5))
+    return list(opened.signatures.examples("test", 3))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,23 @@ def lite(content, tmp_path_factory) -> LiteProgram:
     return LiteProgram(path)
 
 
+class Overlaid:
+    """A program some of whose endpoints are another's."""
+
+    def __init__(self, program, over) -> None:
+        self._program, self.over = program, over
+        self.endpoints = program.endpoints
+
+    def _of(self, endpoint):
+        return self.over if endpoint in self.over.endpoints else self._program
+
+    def inputs(self, endpoint):
+        return self._of(endpoint).inputs(endpoint)
+
+    def __call__(self, endpoint, inputs):
+        return self._of(endpoint)(endpoint, inputs)
+
+
 def source_of(batch: dict[str, Any]) -> dict[str, Any]:
     """What the model encodes, from the features that the pipeline made."""
     length = batch["lengths"][0]
@@ -65,8 +83,9 @@ def source_of(batch: dict[str, Any]) -> dict[str, Any]:
 
 def test_keras_answers_as_the_model_does(opened, examples, reference) -> None:
     """From samples: the front end of the endpoints is that of the pipeline."""
+    signatures = opened.signatures
     for batch in examples:
-        found = opened.signatures.outputs(reference, batch)
+        found = signatures.outputs(reference, batch)
         inputs = {**source_of(batch), "target": batch["target"]}
         there = batch["weight"][0] > 0
         expected = opened.model(inputs)["logits"].numpy()
@@ -74,30 +93,61 @@ def test_keras_answers_as_the_model_does(opened, examples, reference) -> None:
         np.testing.assert_allclose(
             found["logits"][0, there], expected[0, there], atol=1e-3
         )
-        best = translate(opened.model, source_of(batch), opened.signatures._search)
+        best = translate(opened.model, source_of(batch), signatures._search)
         np.testing.assert_array_equal(found["recognised"], best.ids)
+        ids = best.ids[0, 0, : best.lengths[0, 0]]
+        np.testing.assert_array_equal(found["found_by_steps"], ids)
+        assert signatures.agreement(found, found).all()
+        other = {**found, "found_by_steps": found["found_by_steps"][1:]}
+        assert not signatures.agreement(found, other).any()
 
 
 def test_a_file_for_a_device_answers_the_same(
     opened, examples, reference, content, lite
 ) -> None:
     assert all(operator.builtin for operator in operators(content))
-    assert lite.endpoints == reference.endpoints
+    assert set(lite.endpoints) == set(reference.endpoints)
     for batch in examples:
         expected = opened.signatures.outputs(reference, batch)
         found = opened.signatures.outputs(lite, batch)
         np.testing.assert_array_equal(found["recognised"], expected["recognised"])
         for name in ("logits", "variety_probs"):
-            np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-3)
         sound = {name: batch[name] for name in TOLD[:2]}
         untold = [p("recognize_untold", sound) for p in (reference, lite)]
         np.testing.assert_array_equal(untold[1]["tokens"], untold[0]["tokens"])
 
 
+def test_steps_of_integers(opened, examples, reference, lite, tmp_path) -> None:
+    """They have no floating-point tensor, and give nearly the same scores."""
+    signatures = opened.signatures
+    samples = list(signatures.calibration(reference, 8))
+    assert {name for name, _ in samples} == {"lowest_step", "upper_step"}
+    for name in ("lowest_step", "upper_step"):
+        own = [sample for sample in samples if sample[0] == name]
+        path = tmp_path / f"{name}.tflite"
+        path.write_bytes(
+            convert(
+                opened.model,
+                lambda model, name=name: {name: signatures.device(model)[name]},
+                "int8",
+                own,
+            )
+        )
+    program = Overlaid(lite, LitePrograms(tmp_path))
+    entry = program.over.describe("").endpoints["upper_step"]
+    assert {x.dtype for x in (entry.inputs | entry.outputs).values()} == {"int8"}
+    for batch in examples:
+        expected, found = (signatures.outputs(p, batch) for p in (reference, program))
+        spread = np.ptp(expected["logits"])
+        error = np.abs(found["logits"] - expected["logits"]).max()
+        assert 1e-4 * spread < error < 0.1 * spread
+
+
 def test_what_is_served(opened, examples, reference, tmp_path) -> None:
-    write_saved_model(
-        opened.model, opened.signatures.serving(opened.model), tmp_path / "m"
-    )
+    # Of the others none does what this one does not.
+    endpoints = {"recognize": opened.signatures.serving(opened.model)["recognize"]}
+    write_saved_model(opened.model, endpoints, tmp_path / "m")
     served = SavedModelProgram(tmp_path / "m")
     longest = max(batch["audio_len"][0] for batch in examples)
     together = {
@@ -137,27 +187,30 @@ def test_sound_that_comes_in_parts(opened, examples, reference, lite) -> None:
     assert changed > len(examples)
 
 
-def test_only_letters_of_a_variety(tmp_path) -> None:
-    """With the allow-list {de} no letter of English comes, whatever the weights."""
-    settings = {"restrict_characters": True}
-    limited = Opened(recogniser(tmp_path, task=settings))
-    program = KerasProgram(limited.signatures.device(limited.model))
-    allowed = np.flatnonzero(limited.task.graphemes.mask(["de"]))
+def test_only_letters_of_a_variety(opened, examples, tmp_path) -> None:
+    """With the allow-list {de} no letter of English comes, however likely it is."""
+    limited = Opened(recogniser(tmp_path, task={"restrict_characters": True}))
+    graphemes = limited.task.graphemes
     german = np.array([name == "de" for name in limited.task.varieties], np.float32)
-    free = Opened(recogniser(tmp_path))
-    others = KerasProgram(free.signatures.device(free.model))
-    outside = 0
-    for batch in limited.signatures.examples("test", 3):
+    allowed = set(np.flatnonzero(graphemes.mask(["de"])))
+    english = ~graphemes.mask(["de"]) & ~graphemes.is_special
+    assert english.any()
+    bias = limited.model.bias.numpy()
+    limited.model.bias.assign(bias + 20 * english)
+    free, bound = (
+        KerasProgram(each.signatures.device(limited.model))
+        for each in (opened, limited)
+    )
+    for batch in examples[:2]:
         told = {**{name: batch[name] for name in TOLD}, "variety": german[None]}
-        made = program("recognize", told)["tokens"]
-        assert set(made[made > 0]) <= set(allowed)
-        made = others("recognize", told)["tokens"]
-        outside += len(set(made[made > 0]) - set(allowed))
-        transcriber = limited.signatures.transcriber(program, german)
+        said = [
+            set(program("recognize", told)["tokens"].flat) for program in (free, bound)
+        ]
+        assert said[0] & set(np.flatnonzero(english))
+        assert said[1] - {0} <= allowed
+        transcriber = limited.signatures.transcriber(bound, german)
         *_, last = transcribe(transcriber, batch["audio"][0], 1000)
-        units = limited.task.units(last.stable)
-        assert set(units) <= set(allowed)
-    assert outside
+        assert set(limited.task.units(last.stable)) <= allowed
 
 
 def test_encoders_that_hear_the_end_first_do_not_stream(tmp_path) -> None:

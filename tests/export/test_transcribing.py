@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from export.stepping import ATTEND
+from export.stepping import LOWEST
+from export.stepping import UPPER
 from export.transcribing import CHUNK
 from export.transcribing import Chunks
 from export.transcribing import Partial
@@ -25,7 +28,7 @@ EVERYTHING = np.ones(GRAPHEMES.size, bool)
 class Toy:
     """Hears one encoding in each part, and says a text for each number of them."""
 
-    endpoints = (CHUNK, "decode_step")
+    endpoints = (CHUNK, LOWEST, ATTEND, UPPER)
 
     def __init__(self, *said: str, symbol: bool = True) -> None:
         self._said = [
@@ -35,30 +38,38 @@ class Toy:
         self.heard: list[tuple[list[float], int]] = []
 
     def inputs(self, endpoint: str) -> dict[str, tuple[int, ...]]:
-        if endpoint == CHUNK:
-            return {"audio": (1, 5), "audio_len": (1,), "past_count": (1, 1)}
-        return {"tokens": (3,), "state_place": (3, 1), "memory_mask": (1, 1)}
+        return {
+            CHUNK: {"audio": (1, 5), "audio_len": (1,), "past_count": (1, 1)},
+            LOWEST: {"tokens": (3,), "state_place": (3, 1)},
+            ATTEND: {"query": (3, 1), "memory_mask": (1, 1)},
+            UPPER: {"query": (3, 1), "memory_mask": (1, 1)},
+        }[endpoint]
 
     def __call__(self, endpoint: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        if endpoint == CHUNK:
-            length = int(inputs["audio_len"][0])
-            self.heard.append((inputs["audio"][0].tolist(), length))
-            count = inputs["past_count"] + 1
-            one = np.ones([1, 1, 1, 1], np.float32)
-            parts = {"memory_keys": one, "memory_values": one}
-            return {"past_count": count, "memory_mask": one[0, 0], **parts}
-        mask, place = inputs["memory_mask"], inputs["state_place"]
-        said = self._said[mask.shape[1] - 1]
-        log_probs = np.full([len(place), GRAPHEMES.size], -2.0, np.float32)
-        log_probs[:, END] = -6.0
-        at = int(place[0, 0])
-        log_probs[:, said[at] if at < len(said) else END] = -0.1
-        attention = np.repeat(mask, len(place), axis=0) / mask.sum()
+        if endpoint == LOWEST:
+            place = inputs["state_place"]
+            return {"query": place, "state_place": place + 1}
+        mask = inputs.get("memory_mask")
+        if endpoint == ATTEND:
+            return {"attention": np.repeat(mask, 3, axis=0) / mask.sum()}
+        if endpoint == UPPER:
+            return {"logits": self._logits(mask.shape[1], int(inputs["query"][0, 0]))}
+        length = int(inputs["audio_len"][0])
+        self.heard.append((inputs["audio"][0].tolist(), length))
+        one = np.ones([1, 1, 1, 1], np.float32)
         return {
-            "log_probs": log_probs,
-            "attention": attention,
-            "state_place": place + 1,
+            "past_count": inputs["past_count"] + 1,
+            "memory_mask": one[0, 0],
+            "memory_keys": one,
+            "memory_values": one,
         }
+
+    def _logits(self, heard: int, place: int) -> np.ndarray:
+        said = self._said[heard - 1]
+        logits = np.full([3, GRAPHEMES.size], -2.0, np.float32)
+        logits[:, END] = -6.0
+        logits[:, said[place] if place < len(said) else END] = 3.0
+        return logits
 
 
 def recognise(toy: Toy, num_samples: int, units: np.ndarray = EVERYTHING) -> list:

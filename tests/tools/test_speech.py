@@ -1,14 +1,21 @@
 """Manifests that the command writes are read by the section that it prints."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.tools.test_kaldi import run
+from tests.trainers.data.speech.corpora import tone
 from tests.trainers.data.speech.corpora import write_digits
+from tests.trainers.data.speech.corpora import write_manifest
+from tests.trainers.data.speech.test_recordings import wav
+from tests.trainers.tasks.test_speech_recognition import task_of
 from tfmodels.errors import ConfigError
+from tfmodels.errors import DataError
 from tools import data
+from tools import predict
 from trainers.configuration import read_yaml
 from trainers.data.speech.config import ConnectedDigitsData
 from trainers.data.speech.config import SpeechManifestData
@@ -17,6 +24,8 @@ from trainers.data.speech.digit_clips import list_clips
 from trainers.data.speech.digit_clips import read_clips
 from trainers.data.speech.front_end import FrontEnd
 from trainers.data.speech.sources import open_speech
+from trainers.tasks.transcripts import Transcript
+from trainers.tasks.transcripts import Transcripts
 
 
 def test_digits_become_a_manifest(tmp_path: Path, capsys) -> None:
@@ -65,3 +74,61 @@ def test_dialects_of_tones_contradict_each_other_in_four_words(tmp_path: Path) -
 def _nearest_hz(samples: np.ndarray) -> float:
     heard = np.abs(np.fft.rfft(samples)).argmax() * 8000 / len(samples)
     return min((400.0, 640.0, 1000.0, 1560.0, 2400.0), key=lambda hz: abs(hz - heard))
+
+
+BAD = {
+    "empty": (wav(np.ones([0, 1])), "holds no sound. Expected speech"),
+    "nothing": (b"", "Expected"),
+    "silent": (wav(np.zeros([4000, 1])), "is silent. Expected speech"),
+    "brief": (wav(tone(500, 0.01)[:, None]), "too short. Expected from 1"),
+    "long": (wav(tone(500, 1.5)[:, None]), "too long. Expected from 1 to 100 frames"),
+    "cut": (wav(tone(500, 0.5)[:, None])[:-100], "ends 50 samples too early"),
+    "text": (b"not audio at all", "Expected"),
+}
+
+
+@pytest.mark.slow
+def test_recordings_of_all_kinds(tfmodels, tmp_path, monkeypatch) -> None:
+    """Other rates, channels and widths are converted; what cannot be used is named."""
+    task = task_of(write_manifest(tmp_path))
+    answer = functools.partial(task.predict, task.build_model())
+    monkeypatch.setattr(predict, "_run", lambda *_: answer)
+    sound, fast = np.rint(tone(500, 0.5)), tone(500, 0.5, 16_000)
+    kinds = {
+        "plain": wav(sound[:, None]),
+        "rate": wav(fast[:, None], rate=16_000),
+        "stereo": wav(np.stack([sound, sound], -1)),
+        "wide": wav(256 * sound[:, None], bits=24),
+    }
+    for name, content in kinds.items():
+        (tmp_path / f"{name}.wav").write_bytes(content)
+    files = [tmp_path / f"{name}.wav" for name in kinds]
+    code, out, err = tfmodels("predict", tmp_path, *files, "--nbest", "3")
+    assert code == 0, err
+    tables = [part.split("\n")[1:7] for part in out.split(f"{tmp_path}/")[1:]]
+    scores = [[float(line.split()[0]) for line in table[::2]] for table in tables]
+    assert len(scores[0]) == 3
+    for other, precision in zip(scores[1:], (0.5, 1e-4, 1e-4), strict=True):
+        np.testing.assert_allclose(other, scores[0], atol=precision)
+    for name, (content, reason) in BAD.items():
+        path = tmp_path / f"{name}.wav"
+        path.write_bytes(content)
+        code, _, err = tfmodels("predict", tmp_path, path)
+        assert code == DataError.exit_code, name
+        assert f"{name}.wav" in err
+        assert reason in err
+        assert "Received" in err
+        assert "Traceback" not in err
+
+
+def test_what_is_printed_where_nothing_is_heard(
+    tfmodels, tmp_path, monkeypatch
+) -> None:
+    one = Transcript("", -1.0, -2.0, "en", 0.5, ())
+    for found, said in (((), "nothing was found"), ((one,), "no words were heard")):
+        answer = Transcripts(found)
+        monkeypatch.setattr(predict, "_run", lambda *_, answer=answer: lambda _: answer)
+        for options in ([], ["--nbest", "2"]):
+            code, out, _ = tfmodels("predict", tmp_path, "a.wav", *options)
+            assert code == 0
+            assert said in out

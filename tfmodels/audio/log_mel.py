@@ -79,13 +79,17 @@ class LogMel(keras.layers.Layer):
             frames * hann(self.window), [[0, 0], [0, 0], [0, size - self.window]]
         )
         magnitude = tf.abs(tf.signal.rfft(frames, [size]))
-        mel = tf.matmul(magnitude, self._triangles(size))
+        mel = self.bands(magnitude, self._triangles(size))
         features = tf.math.log(tf.maximum(mel, _FLOOR))
         if lengths is None:
             return features
         frame = tf.range(tf.shape(features)[1])
         there = frame < self.num_frames(lengths)[:, None]
         return tf.where(there[..., None], features, 0.0)
+
+    def bands(self, magnitude: Any, triangles: np.ndarray) -> Any:
+        """Energies of bands, [..., num_bins], from those of frequencies."""
+        return tf.matmul(magnitude, triangles)
 
     def _triangles(self, size: int) -> np.ndarray:
         """Weights of each frequency in each band, float32 [size / 2 + 1, num_bins]."""

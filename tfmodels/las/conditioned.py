@@ -21,6 +21,10 @@ from tfmodels.layers.lstm import value
 
 Step = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 """From an input, [b, D], and the state to the output, [b, H], and the new state."""
+States = list[tuple[tf.Tensor, tf.Tensor]]
+"""A state in parts: outputs and cells, [b, H], of each recurrence."""
+Advance = Callable[[tf.Tensor, States], tuple[tf.Tensor, States]]
+"""A `Step` whose state is in parts."""
 
 
 class ConditionedLSTM(keras.layers.Layer):
@@ -159,17 +163,24 @@ class ConditionedLSTM(keras.layers.Layer):
 
     def stepper(self, identifier: tf.Tensor | None) -> Step:
         """One step at a time; see `Step`. Weights are read here, not in the steps."""
-        weightings = self.weightings(identifier)
+        advance = self.advancer(identifier)
 
         def step(x: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            after = [
-                weighting.step(x, (state[:, place, 0], state[:, place, 1]))
-                for place, weighting in enumerate(weightings)
-            ]
-            output = self._together([h for h, _ in after], identifier)
-            return output, tf.stack([tf.stack(pair, 1) for pair in after], 1)
+            output, after = advance(x, parted(state))
+            return output, whole(after)
 
         return step
+
+    def advancer(self, identifier: tf.Tensor | None) -> Advance:
+        """`stepper` for a state in parts, such as integers have scales of their own."""
+        weightings = self.weightings(identifier)
+
+        def advance(x: tf.Tensor, before: States) -> tuple[tf.Tensor, States]:
+            pairs = zip(weightings, before, strict=True)
+            after = [weighting.step(x, state) for weighting, state in pairs]
+            return self._together([h for h, _ in after], identifier), after
+
+        return advance
 
     def zero_state(self, like: tf.Tensor) -> tf.Tensor:
         """The state before any input, for the rows of [b, ...]."""
@@ -183,3 +194,13 @@ class ConditionedLSTM(keras.layers.Layer):
             return outputs[0]
         parts = tf.split(identifier, self.recurrences, axis=-1)
         return tf.add_n([s * h for s, h in zip(parts, outputs, strict=True)])
+
+
+def parted(state: tf.Tensor) -> States:
+    """The parts of a state, [b, n, 2, H]."""
+    return [(state[:, n, 0], state[:, n, 1]) for n in range(state.shape[1])]
+
+
+def whole(states: States) -> tf.Tensor:
+    """The state, [b, n, 2, H], of its parts."""
+    return tf.stack([tf.stack(pair, 1) for pair in states], 1)

@@ -11,6 +11,9 @@ from tfmodels.las.adapter import applier
 from tfmodels.las.attention import Attention
 from tfmodels.las.attention import Memory
 from tfmodels.las.conditioned import ConditionedLSTM
+from tfmodels.las.conditioned import States
+from tfmodels.las.conditioned import parted
+from tfmodels.las.conditioned import whole
 from tfmodels.las.config import LASConfig
 from tfmodels.las.encoder import Drop
 from tfmodels.las.frames import sizes
@@ -139,18 +142,44 @@ class Decoder(keras.layers.Layer):
           memory: a row for each hypothesis.
           identifier: floating-point [n, p], or None.
         """
-        sizes = [layer.recurrences for layer in self.stack]
-        lstms = tf.split(state["lstm"], sizes, axis=1)
-        context, shares = state["context"], state.get("shares")
-        for place, layer in enumerate(self.stack):
-            seen = tf.concat([x, context], -1)
-            x, lstms[place] = layer.stepper(identifier)(seen, lstms[place])
-            x = applier(self.adapters[place], identifier)(x)
-            if place == 0:
-                attend = self.attention.attender(memory)
-                context, shares = attend(x, shares)
-        after = {"lstm": tf.concat(lstms, 1), "context": context}
+        before, lowest = parted(state["lstm"]), self.stack[0].recurrences
+        x, low = self.advance(
+            slice(1), x, state["context"], before[:lowest], identifier
+        )
+        attend = self.attention.attender(memory)
+        context, shares = attend(x, state.get("shares"))
+        x, high = self.advance(slice(1, None), x, context, before[lowest:], identifier)
+        after = {"lstm": whole(low + high), "context": context}
         if self._sees_shares:
             after["shares"] = shares
         attention = tf.reduce_mean(shares, 1)
         return Decoded(tf.concat([x, context], -1), attention), after
+
+    def advance(
+        self,
+        layers: slice,
+        x: tf.Tensor,
+        context: tf.Tensor,
+        states: States,
+        identifier: tf.Tensor | None,
+    ) -> tuple[tf.Tensor, States]:
+        """One token's way through some neighbouring layers.
+
+        Args:
+          layers: which of them.
+          x: floating-point [n, E] or [n, H], what the lowest of them reads.
+          context: floating-point [n, C], which all of them see.
+          states: of their recurrences, one layer after the other.
+          identifier: floating-point [n, p], or None.
+
+        Returns:
+          The output of the last, [n, H], and the states after it.
+        """
+        left, after = iter(states), []
+        for layer, adapter in list(zip(self.stack, self.adapters, strict=True))[layers]:
+            before = [next(left) for _ in range(layer.recurrences)]
+            seen = tf.concat([x, context], -1)
+            x, made = layer.advancer(identifier)(seen, before)
+            x = applier(adapter, identifier)(x)
+            after += made
+        return x, after

@@ -193,12 +193,18 @@ class LAS(keras.Model):
         return outputs
 
     def _outputs(self, decoded: Decoded) -> dict[str, tf.Tensor]:
-        outputs = {
-            "logits": _scores(decoded.x, (self.softmax, self.bias)),
-            "attention": tf.cast(decoded.attention, tf.float32),
-        }
+        attention = tf.cast(decoded.attention, tf.float32)
+        return {**self.scores(decoded.x), "attention": attention}
+
+    def scores(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        """``logits`` [..., V], and of a step's head ``variety_logits`` [..., K].
+
+        Args:
+          x: floating-point [..., H + C], see `Decoded`.
+        """
+        outputs = {"logits": _scores(x, (self.softmax, self.bias))}
         if self.step_head is not None:
-            outputs["variety_logits"] = _scores(decoded.x, self.step_head)
+            outputs["variety_logits"] = _scores(x, self.step_head)
         return outputs
 
     def decode_targets(self, memory: Memory, target: Any) -> dict[str, tf.Tensor]:

@@ -9,6 +9,11 @@ from tfmodels.text.graphemes import Graphemes
 from trainers.tasks.listening import Heard
 
 _FRAMES_A_SECOND = 100
+NO_WORDS = "(no words were heard)"
+"""What is shown in the place of a text without a character."""
+_NOTHING = (
+    "(nothing was found: no transcript is possible, as where weights are damaged)"
+)
 
 
 class Transcript(NamedTuple):
@@ -28,18 +33,23 @@ class Transcript(NamedTuple):
 
 
 class Transcripts(tuple[Transcript, ...]):
-    """Transcripts of one recording, best first; as text, the best one."""
+    """Transcripts of one recording, best first; as text, the best one.
+
+    Where no words were heard, or not even that was found, the text says so.
+    """
 
     __slots__ = ()
 
     def __str__(self) -> str:
-        return self[0].text
+        return (self[0].text or NO_WORDS) if self else _NOTHING
 
     def table(self, count: int) -> str:
         """Lines of score, log probability, variety, its probability, text, times."""
+        if not self:
+            return _NOTHING
         return "\n".join(
             f"{each.score:9.4f} {each.log_prob:9.4f} {each.variety:>7}"
-            f" {each.probability:6.4f}  {each.text}\n"
+            f" {each.probability:6.4f}  {each.text or NO_WORDS}\n"
             f"{'':36}{' '.join(f'{unit}@{at:.2f}' for unit, at in each.alignment)}"
             for each in self[:count]
         )

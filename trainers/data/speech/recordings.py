@@ -85,7 +85,7 @@ def read_sound(
 
     Raises:
       DataError: the file is not there, is no recording that can be read here, is
-        empty, or ends before the part does.
+        empty, ends before the part does, or holds what is no number.
     """
     try:
         with path.open("rb") as file:
@@ -104,7 +104,7 @@ def read_sound(
     except (OSError, RuntimeError) as error:
         raise _unreadable(path, str(error)) from None
     _check_whole(path, len(samples), end - begin)
-    return samples.mean(axis=1, dtype=np.float32), sound.rate
+    return _mean(path, samples), sound.rate
 
 
 def resampled(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
@@ -178,8 +178,19 @@ def _read_wave(
     data = file.read((end - begin) * frame)
     _check_whole(path, len(data) // frame, end - begin)
     samples = _decoded(data, header.form, sound.bits)
-    channels = samples.reshape(-1, sound.channels)
-    return channels.mean(axis=1, dtype=np.float32), sound.rate
+    return _mean(path, samples.reshape(-1, sound.channels)), sound.rate
+
+
+def _mean(path: Path, channels: np.ndarray) -> np.ndarray:
+    """The mean of channels, [N, c]."""
+    finite = np.isfinite(channels)
+    if not finite.all():
+        raise DataError(
+            f"{path} holds samples that are no numbers. Expected numbers from -1 to 1."
+            f" Received {np.size(finite) - np.count_nonzero(finite)} that are infinite"
+            " or not a number; write the recording again."
+        )
+    return channels.mean(axis=1, dtype=np.float32)
 
 
 def _decoded(data: bytes, form: int, bits: int) -> np.ndarray:
@@ -202,6 +213,11 @@ def _span(
     path: Path, sound: Sound, offset: float, seconds: float | None
 ) -> tuple[int, int]:
     """First sample of a part, and the one after its last."""
+    if not sound.size:
+        raise DataError(
+            f"{path} holds no sound. Expected speech. Received a recording of no"
+            " samples; record it again, or leave it out."
+        )
     begin = round(offset * sound.rate)
     end = sound.size if seconds is None else round((offset + seconds) * sound.rate)
     # Lengths in tables are rounded.

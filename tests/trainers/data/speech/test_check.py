@@ -71,7 +71,7 @@ def test_what_is_counted(folder) -> None:
 @pytest.mark.parametrize(
     ("name", "changes", "reason"),
     [
-        ("empty", {}, "no such sound"),
+        ("empty", {}, "holds no sound"),
         ("brief", {}, "too short. Expected at least one frame"),
         ("silent", {}, "silent. Expected speech"),
         ("cut", {}, "samples too early"),

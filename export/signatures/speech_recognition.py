@@ -73,8 +73,6 @@ class SpeechRecognitionSignatures:
         data: Any = experiment.training_stages()[-1].data
         self._data = data
         self._seed = experiment.run.seed
-        self._told: bool = task.variety_known
-        self._restricted: bool = task.restrict_characters
         self._search = task.search.model_copy(update={"n_best": task.search.beam_width})
         self._graphemes = Graphemes.from_plain(json.loads(files[_GRAPHEMES]))
         self._listener = Listener(task, self._graphemes)
@@ -213,7 +211,9 @@ class SpeechRecognitionSignatures:
 
         There are two, in the program's graph and, with its steps, outside of it.
         """
-        name, inputs = (RECOGNIZE, _TOLD) if self._told else (UNTOLD, _UNTOLD)
+        name, inputs = (
+            (RECOGNIZE, _TOLD) if self._task.variety_known else (UNTOLD, _UNTOLD)
+        )
         found = program(name, {name: batch[name] for name in inputs})
         made = self._encoded(program, batch)
         allowed = Steps(program, made, self._allowed(batch["variety"][0]))
@@ -296,7 +296,7 @@ class SpeechRecognitionSignatures:
 
     def _allowed(self, variety: np.ndarray) -> np.ndarray:
         """Units that may be said, bool [V], where the variety is known to be some."""
-        if not self._restricted:
+        if not self._task.restrict_characters:
             return np.ones(self._graphemes.size, bool)
         shares = zip(self._graphemes.varieties, variety, strict=True)
         return self._graphemes.mask([each.name for each, share in shares if share])

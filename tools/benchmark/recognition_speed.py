@@ -72,15 +72,17 @@ def recognition_speed(
       sizes: of the model.
     """
     with _one_core(), TemporaryDirectory() as name:
+        from export.stepping import ATTEND
+        from export.stepping import LOWEST
+        from export.stepping import UPPER
         from export.transcribing import CHUNK
-        from export.transcribing import STEP
 
         folder = Path(name)
         sizes.write_sound(folder)
         both_ways = _recogniser(sizes, folder, bidirectional=True)
         forward = _recogniser(sizes, folder, bidirectional=False)
         sound, factors, units = _whole(both_ways, rounds, seconds)
-        spoken_to = forward.programs(CHUNK, STEP)
+        spoken_to = forward.programs(CHUNK, LOWEST, ATTEND, UPPER)
         return {
             "benchmark": "recognition_speed",
             "sizes": sizes.plain,

@@ -67,16 +67,15 @@ class SpeechRecognitionSignatures:
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the table of graphemes."""
-        task: Any = experiment.task
-        self._task = task
+        self._task: Any = experiment.task
         self._model: Any = experiment.model
-        data: Any = experiment.training_stages()[-1].data
-        self._data = data
+        self._data: Any = experiment.training_stages()[-1].data
         self._seed = experiment.run.seed
-        self._search = task.search.model_copy(update={"n_best": task.search.beam_width})
+        search = self._task.search
+        self._search = search.model_copy(update={"n_best": search.beam_width})
         self._graphemes = Graphemes.from_plain(json.loads(files[_GRAPHEMES]))
-        self._listener = Listener(task, self._graphemes)
-        self._front_end = FrontEnd(data)
+        self._listener = Listener(self._task, self._graphemes)
+        self._front_end = FrontEnd(self._data)
 
     @staticmethod
     def files_of(task: Any) -> dict[str, str]:
@@ -130,11 +129,10 @@ class SpeechRecognitionSignatures:
     def _recognition(
         self, model: Any, batch: int | None, rows: int | None
     ) -> Recognition:
-        graphemes = self._graphemes
         log_mel = ExactLogMel.from_config(self._front_end.log_mel.get_config())
         # An artefact holds them: they are opened here, where one is made.
-        models = open_language_models(self._task.language_models, graphemes)
-        listener = Listener(self._task, graphemes, models)
+        models = open_language_models(self._task.language_models, self._graphemes)
+        listener = Listener(self._task, self._graphemes, models)
         return Recognition(model, log_mel, listener, self._search, batch, rows)
 
     @property

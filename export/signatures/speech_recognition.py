@@ -67,15 +67,15 @@ class SpeechRecognitionSignatures:
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the table of graphemes."""
-        self._task: Any = experiment.task
+        task: Any = experiment.task
         self._model: Any = experiment.model
-        self._data: Any = experiment.training_stages()[-1].data
+        data: Any = experiment.training_stages()[-1].data
+        self._task, self._data = task, data
         self._seed = experiment.run.seed
-        search = self._task.search
-        self._search = search.model_copy(update={"n_best": search.beam_width})
+        self._search = task.search.model_copy(update={"n_best": task.search.beam_width})
         self._graphemes = Graphemes.from_plain(json.loads(files[_GRAPHEMES]))
-        self._listener = Listener(self._task, self._graphemes)
-        self._front_end = FrontEnd(self._data)
+        self._listener = Listener(task, self._graphemes)
+        self._front_end = FrontEnd(data)
 
     @staticmethod
     def files_of(task: Any) -> dict[str, str]:

@@ -72,7 +72,8 @@ def _all_exports(recipe: Recipe, workdir: Path) -> dict[str, float]:
     made = _integer_export(recipe, workdir, "integer", 200)
     for preset in ("tflite_float32", "tflite_dynamic", "tflite_int16x8"):
         for check in _checks(workdir, preset, 200)[1:]:
-            made[f"{check['kind']} agrees"] = check["agreement"]
+            form = preset if check["kind"].startswith("tflite") else check["kind"]
+            made[f"{form} agrees"] = check["agreement"]
     return made
 
 

@@ -221,6 +221,7 @@ def test_xla_gives_the_same_weights() -> None:
     assert_close(plain, compiled, 1e-5)
 
 
+@pytest.mark.slow
 def test_layers_on_devices_learn_what_they_do_on_one() -> None:
     weights, losses = [], []
     for layers in (None, {"devices": 2, "chunks": 3}):

@@ -20,6 +20,7 @@ from trainers.experiment import Experiment
 from trainers.runs import load_run
 from trainers.stages import open_task
 from trainers.tasks.listening import Listener
+from trainers.tasks.transcripts import NO_WORDS
 
 TONES = """
 task:
@@ -275,7 +276,7 @@ def test_only_what_is_believed_is_said(manifest, model, batches) -> None:
 def test_transcripts_come_best_first(task, model, manifest) -> None:
     answers = task.predict(model, str(manifest.parent / "7.wav"))
     assert 1 < len(answers) <= 3
-    assert str(answers) == answers[0].text
+    assert str(answers) == (answers[0].text or NO_WORDS)
     scores = [answer.score for answer in answers]
     assert scores == sorted(scores, reverse=True)
     for answer in answers:

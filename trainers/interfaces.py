@@ -66,9 +66,9 @@ class ChangesInTraining(Protocol):
 class Spreads(Protocol):
     """A model whose layers can work on several devices at once."""
 
-    def spread(self, devices: Sequence[str], num_chunks: int) -> None:
-        """Has training run layers on devices, which take over parts of a sequence from
-        one another; the outputs are the same."""
+    def spread(self, places: Sequence[Callable[[], Any]], num_chunks: int) -> None:
+        """Has training run layers in contexts, such as devices, which take over parts
+        of a sequence from one another; the outputs are the same."""
 
 
 @dataclass(frozen=True)

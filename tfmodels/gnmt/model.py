@@ -19,7 +19,7 @@ from tfmodels.gnmt.initial import embedding_initializer
 from tfmodels.gnmt.initial import kernel_initializer
 from tfmodels.gnmt.stack import Pass
 from tfmodels.gnmt.stack import batch_major
-from tfmodels.gnmt.wavefront import on_devices
+from tfmodels.gnmt.wavefront import shared_out
 from tfmodels.gnmt.wavefront import wavefront
 from tfmodels.layers.lstm import clip
 from tfmodels.layers.lstm import product
@@ -95,17 +95,18 @@ class GNMT(keras.Model):
         """Says how many steps training has made: the bound of accumulators moves."""
         self.training_step.assign(step)
 
-    def spread(self, devices: Sequence[str], num_chunks: int) -> None:
-        """Has training run each layer on one of some devices; see `wavefront`.
+    def spread(self, places: Sequence[Callable[[], Any]], num_chunks: int) -> None:
+        """Has training run each layer at one of some places; see `wavefront`.
 
-        Weights stay where they are, and are copied to the devices in every step.
+        Weights stay where they are, and are copied to the places in every step.
 
         Args:
-          devices: names of devices, for layers from the bottom on.
+          places: each makes the context of one, such as ``tf.device``, for layers from
+            the bottom on.
           num_chunks: parts of a sequence that layers take over from one another.
         """
         layers = max(self._config.encoder_layers, self._config.decoder_layers)
-        place = on_devices(devices, layers)
+        place = shared_out(places, layers)
         self._spread = partial(
             wavefront, self, num_chunks=num_chunks, place=place, training=True
         )

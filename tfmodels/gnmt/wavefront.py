@@ -29,13 +29,11 @@ Layer = Callable[[Any, int, Any], tuple[Any, Any]]
 layer's chunk and the state after it."""
 
 
-def on_devices(devices: Sequence[str], num_layers: int) -> Place:
-    """Layers from the bottom on the first of some devices, and so on to the last."""
-
-    def place(number: int) -> AbstractContextManager[Any]:
-        return tf.device(devices[number * len(devices) // num_layers])
-
-    return place
+def shared_out(
+    places: Sequence[Callable[[], AbstractContextManager[Any]]], num_layers: int
+) -> Place:
+    """Layers from the bottom at the first of some places, and so on to the last."""
+    return lambda number: places[number * len(places) // num_layers]()
 
 
 def wavefront(

@@ -25,7 +25,8 @@ def connected_digits(source: Path, output: Path) -> Iterator["Utterance"]:
       output: folder to write into.
 
     Raises:
-      DataError: a recording is missing, damaged or of another kind.
+      DataError: a recording is missing, damaged or of another kind, or a speaker has no
+        accent.
     """
     from tools.quiet import load_tensorflow
 
@@ -35,9 +36,12 @@ def connected_digits(source: Path, output: Path) -> Iterator["Utterance"]:
     from trainers.data.config import SpokenDigitsData
     from trainers.data.speech.config import ACCENTS
     from trainers.data.speech.digit_clips import ENGLISH
+    from trainers.data.speech.digit_clips import english_clips
     from trainers.data.speech.manifest import Utterance
     from trainers.data.utterances.digits import SpokenDigitsSource
 
+    # Explains speakers without an accent.
+    accents = {clip.speaker: clip.accent for clip in english_clips(source, ACCENTS)}
     output.mkdir(parents=True, exist_ok=True)
     sizes = {f"{split}_utterances": size for split, size in _SIZES.items()}
     config = SpokenDigitsData.parse({"path": str(source), "batch_size": 1, **sizes})
@@ -54,7 +58,7 @@ def connected_digits(source: Path, output: Path) -> Iterator["Utterance"]:
                 text=" ".join(ENGLISH[word - 1] for word in words[0].numpy() if word),
                 split=split,
                 lang="en",
-                dialect=ACCENTS[speaker],
+                dialect=accents[speaker],
                 speaker=speaker,
                 dur_s=int(length[0]) / _RATE,
             )

@@ -3,6 +3,7 @@
 import json
 import shlex
 import statistics
+from collections.abc import Iterator
 from typing import Any
 
 from tools.benchmark import BENCHMARKS
@@ -72,12 +73,23 @@ def _benchmark(part: dict[str, Any]) -> list[str]:
         if key not in ("benchmark", "machine", "date")
     }
     rows = []
-    for key, value in figures.items():
-        for name, figure in value.items() if isinstance(value, dict) else [("", value)]:
-            shown = f"{figure:.4g}" if isinstance(figure, float) else f"{figure}"
-            rows.append(f"| {key.replace('_', ' ')} {name} | {shown} |")
+    for name, figure in _flat(figures):
+        shown = f"{figure:.4g}" if isinstance(figure, float) else f"{figure}"
+        rows.append(f"| {name} | {shown} |")
     return [
         f"## {part['benchmark'].replace('_', ' ')}",
         f"`tfmodels benchmark {part['benchmark']}`; medians over interleaved rounds.",
         "| figure | value |\n|---|---|\n" + "\n".join(rows),
     ]
+
+
+def _flat(figures: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Figures in dicts and lists of dicts, with the names that lead to each."""
+    if isinstance(figures, list) and all(isinstance(part, dict) for part in figures):
+        figures = {str(number): part for number, part in enumerate(figures, 1)}
+    if not isinstance(figures, dict):
+        yield name.strip(), figures
+        return
+    for key, value in figures.items():
+        shown = key if name else key.replace("_", " ")
+        yield from _flat(value, f"{name} {shown}")

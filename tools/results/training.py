@@ -178,5 +178,10 @@ FIGURES = {
     "same_utterances": Figures(
         _same_utterances, "the last weights; of the utterances that `data prepare` made"
     ),
-    "told": Figures(_told, "the last weights"),
+    "told": Figures(
+        _told,
+        "the last weights; of exchanged words, `tfmodels evaluate DIR --set"
+        " data.english=data/tones/exchanged` with `data.accents={north: south, south:"
+        " north}` or `task.variety_known=false`",
+    ),
 }

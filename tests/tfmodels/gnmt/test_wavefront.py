@@ -1,5 +1,7 @@
 """A layer on each device, and a vocabulary in shards, against the plain model."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import tfmodels
 from tfmodels.gnmt.partitioned_softmax import Shard
 from tfmodels.gnmt.partitioned_softmax import cross_entropy
 from tfmodels.gnmt.partitioned_softmax import top_k
-from tfmodels.gnmt.wavefront import on_devices
+from tfmodels.gnmt.wavefront import shared_out
 from tfmodels.gnmt.wavefront import wavefront
 
 SMALL = {
@@ -51,7 +53,7 @@ def test_training_is_spread_over_devices_however_short_sequences_are():
     inputs = {"source": tokens((5, 4, 1), 0), "target": tokens((2, 1, 2), 1)}
     plain = model(inputs, training=True)
     names = [device.name for device in tf.config.list_logical_devices("CPU")][:3]
-    model.spread(names, num_chunks=6)
+    model.spread([partial(tf.device, name) for name in names], num_chunks=6)
     run = tf.function(lambda: model(inputs, training=True)).get_concrete_function()
     devices = {operation.device for operation in run.graph.get_operations()}
     assert {name.rpartition("/")[2] for name in names} <= {
@@ -68,7 +70,7 @@ def test_training_is_spread_over_devices_however_short_sequences_are():
 
 def test_layers_share_devices_in_their_order():
     names = [f"/device:CPU:{number}" for number in range(3)]
-    place = on_devices(names, 8)
+    place = shared_out([partial(tf.device, name) for name in names], 8)
     placed = []
     for number in range(8):
         with tf.Graph().as_default(), place(number):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -87,7 +88,8 @@ class DataParallel:
                 " model that can be spread, such as gnmt, and run.xla: false. Received"
                 f" {type(model).__name__} and run.xla: {str(self._run.xla).lower()}."
             )
-        model.spread(device_names(self._config), layers.chunks)
+        places = [partial(tf.device, name) for name in device_names(self._config)]
+        model.spread(places, layers.chunks)
 
     def _synchronize_batch_norm(self, model: keras.Model, task: Task) -> None:
         """Lets batch statistics cover all replicas where one has too few rows."""

@@ -13,6 +13,7 @@ from tfmodels.errors import UserError
 from tools import config
 from tools import data
 from tools import raml
+from tools import recognition
 from tools.benchmark.command import benchmark_command
 from tools.convert.command import app as convert
 from tools.demo import demo_command
@@ -59,6 +60,7 @@ app.command("plan")(_with_tensorflow(plan_command))
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 app.add_typer(raml.app, name="raml")
+app.add_typer(recognition.app, name="recognition")
 app.add_typer(convert, name="convert")
 app.add_typer(launch, name="launch")
 app.command("benchmark")(benchmark_command)

@@ -53,7 +53,7 @@ def best_second_pass(
     errors: np.ndarray,
     language_weights: Iterable[float],
     word_rewards: Iterable[float],
-) -> SecondPass:
+) -> tuple[SecondPass, float]:
     """The factors with the fewest errors of first answers, among some.
 
     Args:
@@ -65,7 +65,7 @@ def best_second_pass(
       word_rewards: what to try for b, each with each a.
 
     Returns:
-      Of factors with equally many errors, the first.
+      Of factors with equally many errors, the first; and their errors.
     """
 
     def wrong(second: SecondPass) -> float:
@@ -75,4 +75,6 @@ def best_second_pass(
 
     rewards = [*word_rewards]
     tried = [SecondPass(a, b) for a in language_weights for b in rewards]
-    return min(tried, key=wrong)
+    errors_of = {second: wrong(second) for second in tried}
+    best = min(tried, key=errors_of.__getitem__)
+    return best, errors_of[best]

@@ -31,6 +31,8 @@ def page() -> str:
             fields = {key: part[key] for key in Recipe._fields if key in part}
             recipe = Recipe(**fields)
             sections += _training(recipe, part["runs"])
+            if "pooled" in part:
+                sections.append(f"Together: {_listed(part['pooled'])}.")
         else:
             sections += _benchmark(part)
         about = part["machine"]
@@ -60,6 +62,10 @@ def _training(recipe: Recipe, runs: list[dict[str, float]]) -> list[str]:
         " cores.",
         "\n".join(f"| {' | '.join(row)} |" for row in rows),
     ]
+
+
+def _listed(figures: dict[str, float]) -> str:
+    return ", ".join(f"{name} {_shown(value)}" for name, value in figures.items())
 
 
 def _shown(figure: float) -> str:

@@ -19,6 +19,12 @@ from tools.results.recipes import Recipe
 
 _COLUMNS = {"tflite_int8": "integer-only TFLite", "integer": "integer engine, the same"}
 
+_CONNECTED = (
+    "data={kind: speech_manifest, manifest: data/fsdd_connected/manifest.jsonl,"
+    " sample_rate: 8000, mel_bins: 40, buckets: [{frames: 400, units: 40}], batch_size:"
+    " 32, graphemes: data/fsdd_connected/graphemes.json}"
+)
+
 
 def train(recipe: Recipe) -> dict[str, Any]:
     """Trains and exports a configuration with every seed, as a user would."""
@@ -38,7 +44,9 @@ def train(recipe: Recipe) -> dict[str, Any]:
         }
         runs.append({"seed": seed, **take(recipe, workdir), **took})
         print(runs[-1], flush=True)
-    return {**recipe._asdict(), "runs": runs}
+    pooled = FIGURES[recipe.figures].pooled
+    together = {"pooled": pooled(recipe)} if pooled else {}
+    return {**recipe._asdict(), "runs": runs, **together}
 
 
 def _cpu_seconds() -> float:
@@ -132,24 +140,37 @@ def _told(recipe: Recipe, workdir: Path) -> dict[str, float]:
 def _same_utterances(recipe: Recipe, workdir: Path) -> dict[str, float]:
     """The metric, and that of the utterances `async_sequence/fsdd` is tested with."""
     own = _final(recipe, workdir)[recipe.metric]
-    manifest = "data/fsdd_connected/manifest.jsonl"
-    data = (
-        f"data={{kind: speech_manifest, manifest: {manifest}, sample_rate: 8000,"
-        " mel_bins: 40, buckets: [{frames: 400, units: 40}], batch_size: 32,"
-        " graphemes: data/fsdd_connected/graphemes.json}"
-    )
-    tfmodels("evaluate", str(workdir), "--set", data)
+    tfmodels("evaluate", str(workdir), "--set", _CONNECTED)
     return {"own test utterances": own, **_final(recipe, workdir)}
 
 
 def _expected_errors(recipe: Recipe, workdir: Path) -> dict[str, float]:
-    """Of the first and the last evaluation, errors expected of a model's own answers,
-    and word error rates."""
+    """Word error rates as cross entropy ends, and of the last evaluation with the
+    errors expected of a model's own answers."""
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
-    first, *_, last = [line for line in lines if "test/wer" in line]
-    names = ("test/expected_errors", "test/oracle_errors", "test/wer")
-    before = {f"{name} before": float(first[name]) for name in names}
-    return {**before, **{name: float(last[name]) for name in names}}
+    evaluated = [line for line in lines if "test/wer" in line]
+    name = "test/expected_errors"
+    *_, earlier, before = (line for line in evaluated if name not in line)
+    last = evaluated[-1]
+    return {
+        f"test/wer at step {earlier['step']}": float(earlier["test/wer"]),
+        f"at {before['step']}, cross entropy's last": float(before["test/wer"]),
+        **{each: float(last[each]) for each in (name, "test/oracle_errors")},
+        "test/wer": float(last["test/wer"]),
+    }
+
+
+def _against_errors(recipe: Recipe) -> dict[str, float]:
+    """Runs of the same configuration as it is, against those of the recipe."""
+    pairs = [
+        [str(RUNS / part_file(name).stem / f"seed{seed}") for seed in recipe.seeds]
+        for name in (recipe.config, recipe.name)
+    ]
+    control = [part for run in pairs[1] for part in ("--control", run)]
+    output = RUNS / "compared.json"
+    command = ("recognition", "compare", *pairs[0], *control)
+    tfmodels(*command, "--output", str(output))
+    return dict(json.loads(output.read_text()))
 
 
 class Figures(NamedTuple):
@@ -159,6 +180,8 @@ class Figures(NamedTuple):
     """A function of the recipe and the run's folder."""
     about: str
     """Of what the figures are."""
+    pooled: Callable[[Recipe], dict[str, float]] | None = None
+    """A function of the recipe: figures of the runs of all seeds together."""
 
 
 FIGURES = {
@@ -172,11 +195,17 @@ FIGURES = {
         _all_exports, "the averaged weights; those of exports of the 200 first examples"
     ),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
-    "expected_errors": Figures(
-        _expected_errors, "the weights before the second stage and after it"
+    "expected_errors": Figures(_expected_errors, "the last weights"),
+    "against_errors": Figures(
+        _expected_errors,
+        "the last weights; together, `tfmodels recognition compare` of the runs above"
+        " with these",
+        _against_errors,
     ),
     "same_utterances": Figures(
-        _same_utterances, "the last weights; of the utterances that `data prepare` made"
+        _same_utterances,
+        f"the last weights; then `tfmodels evaluate DIR --set '{_CONNECTED}'`, of the"
+        " utterances that `data prepare` made",
     ),
     "told": Figures(
         _told,

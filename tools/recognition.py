@@ -35,6 +35,12 @@ def compare(
         list[Path],
         typer.Option(help="The run each is compared with, in the same order."),
     ],
+    step: Annotated[
+        int | None, typer.Option(help="Of the runs' checkpoints; the newest.")
+    ] = None,
+    control_step: Annotated[
+        int | None, typer.Option(help="Of the controls' checkpoints; the newest.")
+    ] = None,
     split: Split = "test",
     resamples: Annotated[
         int, typer.Option(min=1, help="Of the paired bootstrap over utterances.")
@@ -42,7 +48,11 @@ def compare(
     output: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
     overrides: Overrides = None,
 ) -> None:
-    """Count wrong words of runs and of controls, and how likely the gain is luck."""
+    """Count wrong words of runs and of controls, and how likely the gain is luck.
+
+    A run may be its own control at an earlier step: that shows what the steps between
+    have changed.
+    """
     if len(runs) != len(control):
         raise ConfigError(
             "every run needs its control. Expected as many --control as runs. Received"
@@ -50,14 +60,14 @@ def compare(
         )
     from tfmodels.metrics.bootstrap import chance_of_no_gain
 
-    found = [*_of_runs(runs, split, overrides)]
-    others = [*_of_runs(control, split, overrides)]
+    found = [*_of_runs(runs, step, split, overrides)]
+    others = [*_of_runs(control, control_step, split, overrides)]
     for folder, one, other in zip(runs, found, others, strict=True):
-        if not np.array_equal(one.index, other.index):
+        if not np.array_equal(one.utterance, other.utterance):
             raise ConfigError(
                 f"{folder} and its control are of different utterances. Expected the"
-                f" same section data. Received {len(one.index)} utterances and"
-                f" {len(other.index)}."
+                f" same section data. Received {len(one.utterance)} utterances and"
+                f" {len(other.utterance)}."
             )
     errors = np.concatenate([one.errors[:, 0] for one in found])
     controls = np.concatenate([other.errors[:, 0] for other in others])
@@ -87,8 +97,7 @@ def second_pass(
     from trainers.runs import load_run
 
     opened = load_run(run, overrides or ())
-    width = getattr(opened.experiment.task, "search").beam_width
-    found = recognised(opened, split, width)
+    found = recognised(opened, split, n_best=None)
     has_models = bool(found.language_log_probs.any())
     best, wrong = best_second_pass(
         found.log_probs,
@@ -110,10 +119,10 @@ def second_pass(
 
 
 def _of_runs(
-    folders: list[Path], split: str, overrides: list[str] | None
+    folders: list[Path], step: int | None, split: str, overrides: list[str] | None
 ) -> Iterator["Recognised"]:
     from trainers.recognised import recognised
     from trainers.runs import load_run
 
     for folder in folders:
-        yield recognised(load_run(folder, overrides or ()), split)
+        yield recognised(load_run(folder, overrides or (), step), split)

@@ -84,13 +84,18 @@ class CheckpointStore:
         for old in [*saved[self._keep :], *self._folder.glob(".step-*.partial")]:
             shutil.rmtree(old, ignore_errors=True)
 
-    def latest(self) -> Checkpoint | None:
+    def latest(self, most: int | None = None) -> Checkpoint | None:
         """The newest intact checkpoint, or none if there never was one.
+
+        Args:
+          most: its step at most; any when absent.
 
         Raises:
           DataError: there are checkpoints, and not one of them is intact.
         """
         candidates = self._candidates()
+        if most is not None:
+            candidates = [each for each in candidates if each[0] <= most]
         for _, path in candidates:
             try:
                 return _open(path)

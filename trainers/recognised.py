@@ -17,8 +17,8 @@ from trainers.tasks.speech_recognition import SpeechRecognition
 class Recognised(NamedTuple):
     """Lists of N answers, best first, of the n utterances of a split."""
 
-    index: np.ndarray
-    """int64 [n], which utterances of the split they are."""
+    utterance: np.ndarray
+    """int64 [n], their places in the split."""
     words: np.ndarray
     """int32 [n], of the right text."""
     errors: np.ndarray
@@ -31,13 +31,13 @@ class Recognised(NamedTuple):
     """float32 [n, N], of the task's language models; 0 without any."""
 
 
-def recognised(run: Run, split: str, n_best: int = 1) -> Recognised:
+def recognised(run: Run, split: str, n_best: int | None = 1) -> Recognised:
     """Listens to a split with the run's own search.
 
     Args:
       run: of the task speech_recognition.
       split: one of its task.
-      n_best: N, the beam's width at most.
+      n_best: N, the beam's width at most; as much as that when absent.
 
     Raises:
       ConfigError: the run is of another task, or has no such split.
@@ -54,7 +54,9 @@ def recognised(run: Run, split: str, n_best: int = 1) -> Recognised:
             f" {', '.join(task.splits)}, or data.{split} in the configuration."
             f" Received {split}."
         )
-    search = task.config.search.model_copy(update={"n_best": n_best})
+    search = task.config.search
+    count = n_best or search.beam_width
+    search = search.model_copy(update={"n_best": count})
     listen: Any = task.listener.untold
     if task.config.variety_known:
         listen = task.listener.told
@@ -62,7 +64,7 @@ def recognised(run: Run, split: str, n_best: int = 1) -> Recognised:
     @tf.function(autograph=False, reduce_retracing=True)
     def of_batch(batch: dict[str, tf.Tensor]) -> Recognised:
         found = listen(run.model, task.source(batch), search).hypotheses
-        count, length = found.ids.shape[1], tf.shape(found.ids)[2]
+        length = tf.shape(found.ids)[2]
         said = word_counts(tf.reshape(found.ids, [-1, length]), task.words)
         language = tf.zeros_like(found.log_probs)
         if task.language_models:

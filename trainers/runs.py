@@ -118,12 +118,17 @@ class Run:
     metrics: dict[str, float]
 
 
-def load_run(workdir: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Run:
+def load_run(
+    workdir: str | os.PathLike[str],
+    overrides: Sequence[str] = (),
+    step: int | None = None,
+) -> Run:
     """Opens the newest intact checkpoint of a run, on one device.
 
     Args:
       workdir: folder of the run.
       overrides: changes, such as ``task.search.beam_width=12``.
+      step: the checkpoint of this step in place of the newest.
 
     Raises:
       ConfigError: there is no such key.
@@ -131,7 +136,7 @@ def load_run(workdir: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     """
     folder = RunFolder(Path(workdir))
     experiment = folder.experiment(overrides)
-    checkpoint = newest(folder)
+    checkpoint = newest(folder, step)
     stage = experiment.training_stages()[-1]
     task = open_task(experiment, stage.data)
     model = task.build_model()
@@ -139,13 +144,18 @@ def load_run(workdir: str | os.PathLike[str], overrides: Sequence[str] = ()) -> 
     return Run(folder, experiment, task, model, checkpoint.step, folder.read_metrics())
 
 
-def newest(folder: RunFolder) -> Checkpoint:
-    """The newest intact checkpoint.
+def newest(folder: RunFolder, step: int | None = None) -> Checkpoint:
+    """The newest intact checkpoint, or that of a step.
 
     Raises:
       DataError: there is none.
     """
-    checkpoint = folder.checkpoints().latest()
+    checkpoint = folder.checkpoints().latest(step)
+    if step is not None and (checkpoint is None or checkpoint.step != step):
+        raise DataError(
+            f"{folder.path} holds no intact checkpoint of step {step}. Expected one of"
+            " those in its folder checkpoints. Received no such one, or a damaged one."
+        )
     if checkpoint is None:
         raise DataError(
             f"{folder.path} holds no checkpoint yet. Expected a run that 'tfmodels"

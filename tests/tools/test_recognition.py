@@ -16,6 +16,7 @@ from tests.trainers.tasks.test_language_models import language_experiment
 from tests.trainers.tasks.test_language_models import write_run
 from tests.trainers.tasks.test_speech_recognition import experiment
 from tfmodels.errors import ConfigError
+from tfmodels.errors import DataError
 from tools import cli
 from trainers.configuration import load_experiment
 
@@ -36,7 +37,8 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_figures_are_those_of_an_evaluation(tmp_path: Path) -> None:
-    config = experiment(write_manifest(tmp_path / "tones"))
+    manifest = write_manifest(tmp_path)
+    config = experiment(manifest)
     folders = [tmp_path / "one", tmp_path / "other"]
     for seed, folder in enumerate(folders):
         write_run(folder, config, seed)
@@ -54,10 +56,12 @@ def test_figures_are_those_of_an_evaluation(tmp_path: Path) -> None:
     # Whichever is better by far, one of the two directions is no luck.
     assert 0 <= figures["p"] <= 1
     assert (figures["p"] < 0.5) == (relative > 0)
+    with pytest.raises(DataError, match="no intact checkpoint of step 7"):
+        run("compare", str(folders[0]), "--control", str(folders[1]), "--step", "7")
     with pytest.raises(ConfigError, match="no split validation"):
         run("second-pass", str(folders[0]))
     language = tmp_path / "language"
-    write_run(language, language_experiment(tmp_path / "tones/manifest.jsonl"), 3)
+    write_run(language, language_experiment(manifest), 3)
     models = ("--set", f"task.language_models={{all: {language}}}")
     fusion = ("--set", "task.language_weight=0.0")
     arguments = (str(folders[0]), *models, *fusion)

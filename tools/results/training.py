@@ -16,6 +16,7 @@ from tools.results.parts import part_file
 from tools.results.parts import python
 from tools.results.parts import tfmodels
 from tools.results.recipes import Recipe
+from trainers.configuration import read_yaml
 
 _COLUMNS = {"tflite_int8": "integer-only TFLite", "integer": "integer engine, the same"}
 
@@ -145,31 +146,37 @@ def _same_utterances(recipe: Recipe, workdir: Path) -> dict[str, float]:
 
 
 def _expected_errors(recipe: Recipe, workdir: Path) -> dict[str, float]:
-    """Word error rates as cross entropy ends, and of the last evaluation with the
-    errors expected of a model's own answers."""
+    """Of the first and the last evaluation, errors expected of a model's own answers,
+    and word error rates."""
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
-    evaluated = [line for line in lines if "test/wer" in line]
-    name = "test/expected_errors"
-    *_, earlier, before = (line for line in evaluated if name not in line)
-    last = evaluated[-1]
-    return {
-        f"test/wer at step {earlier['step']}": float(earlier["test/wer"]),
-        f"at {before['step']}, cross entropy's last": float(before["test/wer"]),
-        **{each: float(last[each]) for each in (name, "test/oracle_errors")},
-        "test/wer": float(last["test/wer"]),
-    }
+    first, *_, last = [line for line in lines if "test/wer" in line]
+    names = ("test/expected_errors", "test/oracle_errors", "test/wer")
+    before = {f"{name} before": float(first[name]) for name in names}
+    return {**before, **{name: float(last[name]) for name in names}}
+
+
+def _end_of_cross_entropy(recipe: Recipe) -> dict[str, float]:
+    """What the last fifth of the first stage has changed."""
+    runs = _runs(recipe.name, recipe)
+    steps = read_yaml((ROOT / "configs" / f"{recipe.config}.yaml").read_text(), "")
+    end = steps["stages"][0]["steps"]
+    at = ("--step", str(end), "--control-step", str(end * 4 // 5))
+    return _compared(runs, runs, *at)
 
 
 def _against_errors(recipe: Recipe) -> dict[str, float]:
-    """Runs of the same configuration as it is, against those of the recipe."""
-    pairs = [
-        [str(RUNS / part_file(name).stem / f"seed{seed}") for seed in recipe.seeds]
-        for name in (recipe.config, recipe.name)
-    ]
-    control = [part for run in pairs[1] for part in ("--control", run)]
+    """Runs of the configuration as it is, against those of the recipe."""
+    return _compared(_runs(recipe.config, recipe), _runs(recipe.name, recipe))
+
+
+def _runs(name: str, recipe: Recipe) -> list[str]:
+    return [str(RUNS / part_file(name).stem / f"seed{n}") for n in recipe.seeds]
+
+
+def _compared(runs: list[str], controls: list[str], *more: str) -> dict[str, float]:
+    pairs = [part for run in controls for part in ("--control", run)]
     output = RUNS / "compared.json"
-    command = ("recognition", "compare", *pairs[0], *control)
-    tfmodels(*command, "--output", str(output))
+    tfmodels(*("recognition", "compare", *runs, *pairs, *more, "--output", str(output)))
     return dict(json.loads(output.read_text()))
 
 
@@ -195,11 +202,20 @@ FIGURES = {
         _all_exports, "the averaged weights; those of exports of the 200 first examples"
     ),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
-    "expected_errors": Figures(_expected_errors, "the last weights"),
+    "expected_errors": Figures(
+        _expected_errors,
+        "the weights before the second stage and after it; together, `tfmodels"
+        " recognition compare` of each run's last checkpoint of cross entropy with"
+        " that after four fifths of it",
+        _end_of_cross_entropy,
+    ),
+    "drawn_errors": Figures(
+        _expected_errors, "the weights before the second stage and after it"
+    ),
     "against_errors": Figures(
         _expected_errors,
-        "the last weights; together, `tfmodels recognition compare` of the runs above"
-        " with these",
+        "the weights before the second stage and after it; together, `tfmodels"
+        " recognition compare` of the runs above with these",
         _against_errors,
     ),
     "same_utterances": Figures(

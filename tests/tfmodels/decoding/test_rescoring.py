@@ -44,6 +44,7 @@ def test_factors_with_the_fewest_errors() -> None:
     assert best_second_pass(
         log_probs, language, words, errors, [0.0, 0.5], [0.0, 1.5]
     ) == (SecondPass(0.5, 1.5), 0)
-    assert best_second_pass(
-        log_probs, language, words, errors, [0.0, 0.5], [0.0]
-    ) == (SecondPass(0.5, 0.0), 1)
+    assert best_second_pass(log_probs, language, words, errors, [0.0, 0.5], [0.0]) == (
+        SecondPass(0.5, 0.0),
+        1,
+    )

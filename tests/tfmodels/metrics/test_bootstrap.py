@@ -9,7 +9,9 @@ from tfmodels.metrics.bootstrap import chance_of_no_gain
 def test_chance_is_that_of_the_normal_approximation():
     random = np.random.default_rng(1)
     others = random.binomial(3, 0.3, 2000)
-    errors = np.where(random.random(2000) < 0.05, random.binomial(3, 0.25, 2000), others)
+    errors = np.where(
+        random.random(2000) < 0.05, random.binomial(3, 0.25, 2000), others
+    )
     gain = others - errors
     expected = norm.sf(gain.mean() / (gain.std() / np.sqrt(2000)))
     assert 0.02 < expected < 0.98

@@ -28,9 +28,9 @@ def minimum_word_error(
     All are compiled with XLA, read the same batches, and have two cores. The step
     encodes, searches for some answers, counts the errors of each, scores them all and
     the right one, and learns. A model that has learned little ends its answers
-    anywhere; here each ends where the right one does. `usual` lets answers be as long
-    as `mwer/fsdd_noisy` does, a unit for each encoding and 8 more, which is how many
-    places they are scored at; `tight` no longer than right ones. `times` are ratios of
+    anywhere; here each ends where the right one does. `usual` lets answers have a
+    unit for each encoding and 8 more, which is how many places they are scored at;
+    `tight`, as `mwer/fsdd_noisy` does, no more than right ones. `times` are ratios of
     medians. `retraces` counts how often a step was traced after the first one, asked
     to be 0. The first step, which compiles, is not measured.
 

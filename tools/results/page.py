@@ -32,7 +32,8 @@ def page() -> str:
             recipe = Recipe(**fields)
             sections += _training(recipe, part["runs"])
             if "pooled" in part:
-                sections.append(f"Together: {_listed(part['pooled'])}.")
+                about = FIGURES[recipe.figures].about_pooled
+                sections.append(f"{about}: {_listed(part['pooled'])}.")
         else:
             sections += _benchmark(part)
         about = part["machine"]

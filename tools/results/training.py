@@ -189,6 +189,8 @@ class Figures(NamedTuple):
     """Of what the figures are."""
     pooled: Callable[[Recipe], dict[str, float]] | None = None
     """A function of the recipe: figures of the runs of all seeds together."""
+    about_pooled: str = ""
+    """Of what those are."""
 
 
 FIGURES = {
@@ -204,19 +206,19 @@ FIGURES = {
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
     "expected_errors": Figures(
         _expected_errors,
-        "the weights before the second stage and after it; together, `tfmodels"
-        " recognition compare` of each run's last checkpoint of cross entropy with"
-        " that after four fifths of it",
+        "the weights before the second stage and after it",
         _end_of_cross_entropy,
+        "The last checkpoints of cross entropy against those after four fifths of it,"
+        " `tfmodels recognition compare` with `--step` and `--control-step`",
     ),
     "drawn_errors": Figures(
         _expected_errors, "the weights before the second stage and after it"
     ),
     "against_errors": Figures(
         _expected_errors,
-        "the weights before the second stage and after it; together, `tfmodels"
-        " recognition compare` of the runs above with these",
+        "the weights before the second stage and after it",
         _against_errors,
+        "The runs above against these, `tfmodels recognition compare`",
     ),
     "same_utterances": Figures(
         _same_utterances,

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfmodels.errors import DataError
 from tfmodels.text.graphemes import Graphemes

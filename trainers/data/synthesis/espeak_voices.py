@@ -46,7 +46,7 @@ def phonemes_of(text: str, voice: str) -> Phonemes:
         to say.
     """
     job: dict[str, object] = {"voice": voice, "variant": "", "text": text}
-    answer = next(iter([*asked([{**job, "spell": True}])]))
+    (answer,) = asked([{**job, "spell": True}])
     return parse_mnemonics(answer["clauses"], is_tonal(voice))
 
 
@@ -132,7 +132,7 @@ def _timed(utterance: Utterance, answer: dict[str, Any]) -> Utterance:
             "phonemes": found.names,
             "tones": found.tones,
             "durations_ms": durations,
-            "dur_s": (end + _TAIL_MS) / 1000,
+            "dur_s": min((end + _TAIL_MS) / 1000, answer["seconds"]),
         }
     )
 

@@ -27,8 +27,8 @@ def asked(jobs: Iterable[dict[str, object]]) -> Iterator[dict[str, Any]]:
         WAV file to write; ``spell`` where mnemonics are wanted; ``rate``, ``pitch``.
 
     Yields:
-      ``events``, name and milliseconds of each phoneme and pause, where there is a
-      path; ``clauses``, written form and mnemonics of each, where they are wanted.
+      ``events``, name and milliseconds of each phoneme and pause, and ``seconds``, how
+      long the sound is, where there is a path; ``clauses``, written form and mnemonics of each, where they are wanted.
 
     Raises:
       DataError: eSpeak NG is not installed, or has no such voice or variant.

@@ -123,6 +123,7 @@ class Speaker:
         if "path" in job:
             self._say(job)
             answer["events"] = self._events
+            answer["seconds"] = len(self._samples) / 2 / self._rate
         return answer
 
     def _spelled(self, text: str) -> list[tuple[str, str]]:

@@ -93,9 +93,7 @@ def speak_voices(
             utterances.append(_timed(each, answer))
             progress()
     sums = {
-        Path(each.audio).name: hashlib.sha256(
-            Path(each.audio).read_bytes()
-        ).hexdigest()
+        Path(each.audio).name: hashlib.sha256(Path(each.audio).read_bytes()).hexdigest()
         for each in utterances
     }
     write_atomically(output / "checksums.json", json.dumps(sums, indent=1))

@@ -122,8 +122,8 @@ def slaney_triangles(
       float32 [fft_size / 2 + 1, num_bins].
     """
     hz = np.arange(fft_size // 2 + 1)[:, None] * sample_rate / fft_size
-    ends = _to_slaney(np.array([lower_hz, upper_hz]))
-    edges = _from_slaney(np.linspace(*ends, num_bins + 2))
+    lowest, highest = _to_slaney(np.array([lower_hz, upper_hz])).tolist()
+    edges = _from_slaney(np.linspace(lowest, highest, num_bins + 2))
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     rising = (hz - lower) / (centre - lower)
     falling = (upper - hz) / (upper - centre)

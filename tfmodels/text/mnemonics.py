@@ -20,7 +20,7 @@ _STRESS = {"'": PRIMARY, ",": SECONDARY}
 _MARKS = "',%="
 _SWITCH = re.compile(r"\([a-z0-9-]+\)")
 _GLIDES = ("w", "j", "y")
-_PUNCTUATION = ".,;:!?…。，？！；：、"
+_PUNCTUATION = ".,;:!?…\u3002\uff0c\uff1f\uff01\uff1b\uff1a\u3001"
 # Pauses and the like, without the "_" that also parts phonemes.
 _PAUSES = {"", ":", "|", "!", ";"}
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainers.data.speech.corpus import Corpus
-from trainers.data.speech.front_end import FrontEnd
+from trainers.data.speech.corpus import Sounds
 
 _FLOAT_BYTES = 4
 # Utterances whose features are made together.
@@ -17,7 +17,7 @@ class Features:
     """Frames of the utterances of a split."""
 
     def __init__(
-        self, corpus: Corpus, used: np.ndarray, front_end: FrontEnd, megabytes: int
+        self, corpus: Corpus, used: np.ndarray, front_end: Sounds, megabytes: int
     ) -> None:
         """Makes all features, if they always are the same and no larger than allowed.
 

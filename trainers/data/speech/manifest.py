@@ -131,7 +131,7 @@ def _parsed(path: Path, number: int, line: str) -> Utterance:
     begin = 0.0 if begin is None else begin
     if not _is_time(begin) or not (seconds is None or _is_time(seconds)):
         raise _damaged(path, number, "seconds for offset_s and dur_s", line)
-    known = {
+    known: dict[str, Any] = {
         key: tuple(values[key]) if key in _LISTS and values[key] else values[key]
         for key in _KEYS & values.keys()
     }

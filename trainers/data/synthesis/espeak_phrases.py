@@ -32,7 +32,9 @@ WORDS = {
 UNSEEN = {
     "en-us": "lemon forest basket planet singer hammer carpet yard beach drum",
     "es": "limón bosque cesta planeta martillo alfombra tambor silla cuerda huevo",
-    "cmn-latn-pinyin": "ning2meng2 sen1lin2 lan2zi5 gu3 deng1 men2 yi3zi5 bi3 dao1 tang2",
+    "cmn-latn-pinyin": (
+        "ning2meng2 sen1lin2 lan2zi5 gu3 deng1 men2 yi3zi5 bi3 dao1 tang2"
+    ),
 }
 """Words that are in no training phrase."""
 VOICES = {

@@ -78,7 +78,7 @@ def speak_voices(
     utterances = []
     for voice, own in voices.items():
         wanted = [*_wanted(folder, voice, own, texts)]
-        jobs = [
+        jobs: list[dict[str, object]] = [
             {
                 "voice": each.lang,
                 "variant": voice,

@@ -97,7 +97,7 @@ def test_a_batch(manifest):
 
 
 def test_evaluation_has_all_and_statistics_are_those_of_frames(manifest):
-    data = config(manifest, buckets=({"frames": 24, "symbols": 8},))
+    data = config(manifest, buckets=({"frames": 30, "symbols": 8},))
     source = open_synthesis(data)
     weights = [b["weight"].numpy() for b in synthesis_dataset(source, data, "test")]
     assert np.concatenate(weights).sum() == 4
@@ -110,11 +110,8 @@ def test_evaluation_has_all_and_statistics_are_those_of_frames(manifest):
             for mel, count in zip(b["mel"].numpy(), b["frames"].numpy(), strict=True)
         ]
     )
-    there = source.split("train").bucket >= 0
-    assert not there.all()
-    if there.sum() % 4 == 0:
-        np.testing.assert_allclose(mean, frames.mean(axis=0), atol=1e-4)
-        np.testing.assert_allclose(deviation, frames.std(axis=0), atol=1e-3)
+    np.testing.assert_allclose(mean, frames.mean(axis=0), atol=1e-4)
+    np.testing.assert_allclose(deviation, frames.std(axis=0), atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -141,10 +138,10 @@ def test_files_with_bars(tmp_path):
         "de",
         "train",
     )
-    path.write_text("7|anna|de|a.wav|s.npy|l.npy|Ja|jaː\nx|y\n", encoding="utf-8")
+    path.write_text("7|anna|de|a.wav|s.npy|l.npy|Ja|ja\u02d0\nx|y\n", encoding="utf-8")
     problems: list[str] = []
     (found,) = read_any(path, problems.append)
-    assert found.phonemes == ("j", "a", "ː")
+    assert found.phonemes == ("j", "a", "\u02d0")
     assert found.audio == str(tmp_path / "a.wav")
     assert "line 2" in problems[0]
 

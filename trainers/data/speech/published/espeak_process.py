@@ -28,7 +28,8 @@ def asked(jobs: Iterable[dict[str, object]]) -> Iterator[dict[str, Any]]:
 
     Yields:
       ``events``, name and milliseconds of each phoneme and pause, and ``seconds``, how
-      long the sound is, where there is a path; ``clauses``, written form and mnemonics of each, where they are wanted.
+      long the sound is, where there is a path; ``clauses``, written form and mnemonics
+      of each, where they are wanted.
 
     Raises:
       DataError: eSpeak NG is not installed, or has no such voice or variant.

@@ -1,13 +1,16 @@
 """Symbols of synthesis: ids of the specification, tones of eSpeak NG's mnemonics."""
 
 import pytest
+import tensorflow as tf
 
+from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tfmodels.text.mnemonics import parse_mnemonics
 from tfmodels.text.symbols import END
 from tfmodels.text.symbols import UNKNOWN
 from tfmodels.text.symbols import Symbols
 from tfmodels.text.symbols import build_symbols
+from tfmodels.text.symbols_in_graph import GraphSymbols
 
 
 def test_bytes():
@@ -25,6 +28,20 @@ def test_characters_of_all_languages():
     assert found.unknown == ("?",)
     assert set(found.tones) == {0}
     assert Symbols.from_plain(table.plain()) == table
+
+
+@pytest.mark.parametrize("kind", ["characters", "bytes"])
+@pytest.mark.parametrize("lower_case", [True, False])
+def test_graphs_say_the_same(kind, lower_case):
+    texts = ["Aé  b", "", "ne\u0301\u3000A", "\u4f60?", "\u0130"]
+    table = build_symbols(kind, texts[:3], lower_case)
+    found = GraphSymbols(table).encode(tf.constant(texts)).to_list()
+    assert found == [list(table.encode(text).ids) for text in texts]
+
+
+def test_no_phonemes_in_graphs():
+    with pytest.raises(ConfigError, match="phonemes"):
+        GraphSymbols(build_symbols("phonemes", [("a",)]))
 
 
 def test_tables_and_tones_that_are_damaged():

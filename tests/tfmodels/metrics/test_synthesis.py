@@ -11,6 +11,8 @@ from tfmodels.metrics.alignment_health import boundary_error
 from tfmodels.metrics.cepstral_distortion import cepstra
 from tfmodels.metrics.cepstral_distortion import cepstral_distortion
 from tfmodels.metrics.discriminant import LinearDiscriminant
+from tfmodels.metrics.fundamental_frequency import fundamental_frequency
+from tfmodels.metrics.fundamental_frequency import pitch_errors
 
 
 def test_a_cosine_of_three_decibels():
@@ -68,3 +70,24 @@ def test_error_of_boundaries():
     # The second symbol two steps late, the third one step.
     late = boundary_error(alignment, np.array([0, 1, 1, 1, 2, -1]), 10)
     assert late == pytest.approx(15)
+
+
+@pytest.mark.parametrize("hz", [90.0, 220.0, 310.0])
+def test_height_of_a_voice(hz):
+    rate = 16_000
+    time = np.arange(rate // 2) / rate
+    sound = sum(np.sin(2 * np.pi * n * hz * time) / n for n in range(1, 12))
+    noise = np.random.default_rng(4).normal(size=rate // 4)
+    found = fundamental_frequency(np.concatenate([sound, noise]), rate, 200)
+    assert found.shape == (1 + 12_000 // 200,)
+    np.testing.assert_allclose(found[4:32], hz, rtol=0.01)
+    assert np.mean(found[45:] > 0) < 0.2
+    assert not fundamental_frequency(np.zeros(1000), rate, 200).any()
+
+
+def test_errors_of_pitch():
+    first, second = np.array([100.0, 0, 200, 0]), np.array([110.0, 120, 200, 0])
+    path = np.stack([np.arange(4)] * 2, axis=1)
+    found = pitch_errors(first, second, path)
+    assert found.log_rmse == pytest.approx(np.log(1.1) / 2**0.5)
+    assert found.voicing == 0.25

@@ -23,8 +23,7 @@ def test_phrases_are_different_and_new_words_are_new():
     for language in WORDS:
         found = phrases(language, 0, {"train": 300, "test": 30, "words": 20})
         assert [len(each) for each in found.values()] == [300, 30, 20]
-        everything = sum(found.values(), [])
-        assert len(set(everything)) == 350
+        assert len(set().union(*found.values())) == 350
         unseen = set(UNSEEN[language].split())
         learned = {word for phrase in found["train"] for word in phrase.split()}
         assert not unseen & learned

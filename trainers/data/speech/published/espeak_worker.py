@@ -80,6 +80,7 @@ class Speaker:
         )
         if self._rate <= 0:
             raise ValueError(f"eSpeak NG does not start: {self._rate}")
+        # Breath is noise, which else begins with the time of day.
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self._voices = self._listed()

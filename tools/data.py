@@ -48,6 +48,9 @@ class DataSet(enum.StrEnum):
     """What async_sequence/fsdd is tested with, made of the recordings of fsdd."""
     ESPEAK = "espeak"
     """Sentences in six dialects that eSpeak NG says, which is formant speech."""
+    ESPEAK_VOICES = "espeak_voices"
+    """Phrases in six voices and three languages to learn to speak from, by eSpeak NG,
+    which is formant speech."""
     TONES = "tones"
     """Tones in two dialects that contradict each other."""
 
@@ -130,6 +133,10 @@ def prepare(
         from tools.prepare.tones import prepare_tones
 
         section, batch_size = prepare_tones(output), 32
+    elif name is DataSet.ESPEAK_VOICES:
+        from tools.prepare.voices import prepare_voices
+
+        section, batch_size = prepare_voices(output), 16
     elif name is not DataSet.DIGITS:
         from tools.prepare.speech import prepare_speech
 

@@ -42,10 +42,7 @@ class GraphGraphemes(tf.Module):
         Returns:
           int32 [n, None].
         """
-        small = tf.strings.lower(texts, encoding="utf-8")
-        texts = tf.where(tf.gather(self._lower_case, variety), small, texts)
-        texts = tf.strings.regex_replace(texts, _WHITE_SPACE, " ")
-        texts = tensorflow_text.normalize_utf8(tf.strings.strip(texts), "NFC")
+        texts = normalized_in_graph(texts, tf.gather(self._lower_case, variety))
         characters = tf.strings.unicode_split(texts, "UTF-8")
         return characters.with_flat_values(self._ids.lookup(characters.flat_values))
 
@@ -75,6 +72,22 @@ class GraphGraphemes(tf.Module):
         first = tf.argmax(there, axis=-1)
         found = tf.gather(number, first, batch_dims=1)
         return tf.where(tf.reduce_any(there, axis=-1), found, -1)
+
+
+def normalized_in_graph(texts: tf.Tensor, lower_case: tf.Tensor) -> tf.Tensor:
+    """What `tfmodels.text.graphemes.normalized` computes.
+
+    Args:
+      texts: string [n], UTF-8.
+      lower_case: bool [n], which become small letters.
+
+    Returns:
+      string [n].
+    """
+    small = tf.strings.lower(texts, encoding="utf-8")
+    texts = tf.where(lower_case, small, texts)
+    texts = tf.strings.regex_replace(texts, _WHITE_SPACE, " ")
+    return tensorflow_text.normalize_utf8(tf.strings.strip(texts), "NFC")
 
 
 def _ended(ids: tf.Tensor) -> tf.Tensor:

@@ -4,18 +4,20 @@ import numpy as np
 import tensorflow as tf
 
 from trainers.data.speech.corpus import Corpus
-from trainers.data.speech.front_end import FrontEnd
+from trainers.data.speech.corpus import Sounds
 
 _FLOAT_BYTES = 4
 # Utterances whose features are made together.
 _AT_ONCE = 64
+_READ_AT_ONCE = 32
+_LEAST_DEVIATION = 1e-3
 
 
 class Features:
     """Frames of the utterances of a split."""
 
     def __init__(
-        self, corpus: Corpus, used: np.ndarray, front_end: FrontEnd, megabytes: int
+        self, corpus: Corpus, used: np.ndarray, front_end: Sounds, megabytes: int
     ) -> None:
         """Makes all features, if they always are the same and no larger than allowed.
 
@@ -89,3 +91,37 @@ class Features:
         sound = self._corpus.audio(index, seed, wanted)
         lengths = tf.gather(self._num_samples, index)
         return self._front_end(sound, lengths)
+
+
+def frame_statistics(
+    features: Features, lengths: np.ndarray, chosen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each band over the frames of some utterances.
+
+    Args:
+      features: what reads them.
+      lengths: frames of each utterance, int64 [n].
+      chosen: which utterances are looked at, int64 [k].
+
+    Returns:
+      Two float32 [D]; the deviation of a band that does not vary is 1.
+
+    Raises:
+      DataError: a recording cannot be read.
+    """
+    total, squares = np.zeros([2, features.width])
+    count = 0
+    for some in np.array_split(chosen, -(-len(chosen) // _READ_AT_ONCE)):
+        longest = tf.constant(lengths[some].max(), tf.int32)
+        index = tf.constant(some, tf.int64)
+        read, _ = features.read(index, tf.stack([index, index], -1), longest)
+        frames = read.numpy().astype(np.float64)
+        there = np.arange(longest) < lengths[some, None]
+        total += frames[there].sum(axis=0)
+        squares += np.square(frames[there]).sum(axis=0)
+        count += int(there.sum())
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    # A band without energy stays 0 whatever it is divided by.
+    deviation = np.where(deviation < _LEAST_DEVIATION, 1.0, deviation)
+    return mean.astype(np.float32), deviation.astype(np.float32)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from tfmodels.errors import DataError
@@ -38,11 +39,24 @@ class Utterance:
     """Where in the recording it begins, in seconds."""
     dur_s: float | None = None
     """How long it is, in seconds; to the end of the recording when None."""
+    phonemes: tuple[str, ...] | None = None
+    """Names of its phonemes; words are parted by a space."""
+    tones: tuple[int, ...] | None = None
+    """Tone or stress of each phoneme, as `tfmodels.text.symbols` numbers them."""
+    durations_ms: tuple[float, ...] | None = None
+    """How long each phoneme is, from the beginning of the recording on."""
 
 
 _TEXTS = ("utt", "audio", "text", "split")
 _OPTIONAL = ("lang", "dialect", "speaker")
+_LISTS: dict[str, type | UnionType] = {
+    "phonemes": str,
+    "tones": int,
+    "durations_ms": int | float,
+}
 _KEYS = frozenset(Utterance.__dataclass_fields__)
+_OTHER_NAMES = {"id": "utt", "wav": "audio", "language": "lang"}
+"""What manifests of synthesis call some keys."""
 
 
 def read_manifest(path: Path, report: Report = fail) -> list[Utterance]:
@@ -88,7 +102,11 @@ def write_manifest(path: Path, utterances: Iterable[Utterance]) -> int:
     lines = []
     for utterance in utterances:
         audio = os.path.relpath(Path(utterance.audio).resolve(), folder)
-        values = replace(utterance, audio=audio).__dict__
+        values = {
+            key: value
+            for key, value in replace(utterance, audio=audio).__dict__.items()
+            if value is not None or key not in _LISTS
+        }
         lines.append(json.dumps(values, ensure_ascii=False) + "\n")
     write_atomically(path, "".join(lines))
     return len(lines)
@@ -101,19 +119,37 @@ def _parsed(path: Path, number: int, line: str) -> Utterance:
         values = None
     if not isinstance(values, dict):
         raise _damaged(path, number, "a JSON object", line)
+    values = {_OTHER_NAMES.get(key, key): value for key, value in values.items()}
     missing = [key for key in _TEXTS if not isinstance(values.get(key), str)]
     if missing:
         raise _damaged(path, number, f"text for {', '.join(missing)}", line)
     for key in _OPTIONAL:
         if not isinstance(values.get(key), str | None):
             raise _damaged(path, number, f"text or null for {key}", line)
+    _check_lists(path, number, line, values)
     begin, seconds = values.get("offset_s"), values.get("dur_s")
     begin = 0.0 if begin is None else begin
     if not _is_time(begin) or not (seconds is None or _is_time(seconds)):
         raise _damaged(path, number, "seconds for offset_s and dur_s", line)
-    known = {key: values[key] for key in _KEYS & values.keys()}
+    known: dict[str, Any] = {
+        key: tuple(values[key]) if key in _LISTS and values[key] else values[key]
+        for key in _KEYS & values.keys()
+    }
     audio = str(path.parent / values["audio"])
     return Utterance(**{**known, "audio": audio, "offset_s": begin})
+
+
+def _check_lists(path: Path, number: int, line: str, values: dict[str, Any]) -> None:
+    """Checks what an utterance has of each phoneme."""
+    names = values.get("phonemes")
+    for key, kind in _LISTS.items():
+        items = values.get(key)
+        if items is None:
+            continue
+        if not isinstance(items, list) or not all(isinstance(i, kind) for i in items):
+            raise _damaged(path, number, f"a list for {key}", line)
+        if not isinstance(names, list) or len(items) != len(names):
+            raise _damaged(path, number, f"{key}, one for each of phonemes", line)
 
 
 def _check_new(path: Path, number: int, name: str, known: Container[str]) -> None:

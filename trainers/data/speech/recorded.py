@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfmodels.errors import DataError
 from trainers.data.speech.config import SpeechManifestData
+from trainers.data.speech.corpus import Sounds
 from trainers.data.speech.corpus import Spoken
 from trainers.data.speech.front_end import FrontEnd
 from trainers.data.speech.manifest import Utterance
@@ -24,7 +25,7 @@ class RecordedCorpus:
         self,
         entries: Sequence[Utterance],
         variety: str,
-        front_end: FrontEnd,
+        front_end: Sounds,
     ) -> None:
         """Takes what a manifest says; headers are read where it gives no length.
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfmodels.errors import DataError
 from tfmodels.text.graphemes import Graphemes
@@ -19,6 +18,7 @@ from trainers.data.speech.connected_digits import open_digits
 from trainers.data.speech.corpus import Corpus
 from trainers.data.speech.corpus import Spoken
 from trainers.data.speech.features import Features
+from trainers.data.speech.features import frame_statistics
 from trainers.data.speech.front_end import FrontEnd
 from trainers.data.speech.order import BucketOrder
 from trainers.data.speech.recorded import open_manifest
@@ -203,22 +203,7 @@ class SpeechSource:
         chosen = np.flatnonzero(used)[::step]
         # By themselves: a prediction needs these frames, and no others.
         features = Features(split.corpus, used, self.front_end, megabytes=0)
-        total, squares = np.zeros([2, self.feature_dim])
-        count = 0
-        for some in np.array_split(chosen, -(-len(chosen) // 32)):
-            longest = tf.constant(split.lengths[some].max(), tf.int32)
-            index = tf.constant(some, tf.int64)
-            read, _ = features.read(index, tf.stack([index, index], -1), longest)
-            frames = read.numpy().astype(np.float64)
-            there = np.arange(longest) < split.lengths[some, None]
-            total += frames[there].sum(axis=0)
-            squares += np.square(frames[there]).sum(axis=0)
-            count += int(there.sum())
-        mean = total / count
-        deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
-        # A band without energy stays 0 whatever it is divided by.
-        deviation = np.where(deviation < 1e-3, 1.0, deviation)
-        return mean.astype(np.float32), deviation.astype(np.float32)
+        return frame_statistics(features, split.lengths, chosen)
 
 
 def _number(graphemes: Graphemes, spoken: Spoken) -> int:

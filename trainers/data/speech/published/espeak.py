@@ -7,18 +7,14 @@ eSpeak NG is under the GPL, version 3. It comes with the optional extra ``speech
 runs in a process of its own; nothing of it is here, and this process never loads it.
 """
 
-import importlib.util
 import itertools
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from tfmodels.errors import DataError
 from trainers.data.speech.manifest import Utterance
+from trainers.data.speech.published.espeak_process import asked
 
 VOICES = {
     "en-us": "en",
@@ -74,17 +70,12 @@ def speak(
     Raises:
       DataError: eSpeak NG is not installed, or has no such voice.
     """
-    if importlib.util.find_spec("espeakng_loader") is None:
-        raise DataError(
-            "eSpeak NG is not installed. Expected the extra speech: pip install"
-            " 'tfmodels[speech]' (eSpeak NG is under the GPL, version 3). Received no"
-            " module espeakng_loader."
-        )
     folder = output / "wav"
     folder.mkdir(parents=True, exist_ok=True)
     wanted = _drawn(folder, utterances, np.random.default_rng(seed))
     jobs = [job for _, job in wanted]
-    _say(jobs, progress)
+    for _ in asked(jobs):
+        progress()
     return [utterance for utterance, _ in wanted]
 
 
@@ -128,37 +119,3 @@ def _drawn(
             }
             wanted.append((utterance, job))
     return wanted
-
-
-def _say(jobs: list[dict[str, object]], progress: Callable[[], object]) -> None:
-    """Runs eSpeak NG in a process of its own."""
-    worker = Path(__file__).with_name("espeak_worker.py")
-    with subprocess.Popen(
-        [sys.executable, str(worker)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-    ) as process:
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("a process was started without its pipes")
-        last = ""
-        for job in jobs:
-            try:
-                process.stdin.write(f"{json.dumps(job)}\n")
-                process.stdin.flush()
-            except BrokenPipeError:
-                last = process.stdout.read() or last
-                break
-            last = process.stdout.readline().strip()
-            if last != "done":
-                last += process.stdout.read()
-                break
-            progress()
-        process.stdin.close()
-    if process.returncode or last not in ("done", ""):
-        raise DataError(
-            "eSpeak NG cannot say a sentence. Expected the voices"
-            f" {', '.join(VOICES)}. Received: {last.strip()[-500:]}"
-        )

@@ -1,0 +1,135 @@
+"""From mel spectra to sound without a trained vocoder, in TensorFlow alone."""
+
+import functools
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfmodels.audio.log_mel import hann
+from tfmodels.audio.mel_spectrogram import triangles
+from tfmodels.audio.presets import MelPreset
+
+_LEAST = 1e-8
+
+
+class GriffinLim:
+    """Finds magnitudes of frequencies, then phases that fit them.
+
+    Magnitudes by least squares without negative ones, multiplicative updates from the
+    pseudo-inverse (Lee and Seung, 2001); phases by the fast algorithm of Perraudin,
+    Balazs and Sondergaard (2013), from zero phases, so that nothing is drawn. A row's
+    sound does not depend on the others.
+    """
+
+    def __init__(
+        self,
+        preset: MelPreset,
+        iterations: int = 60,
+        momentum: float = 0.99,
+        updates: int = 50,
+    ) -> None:
+        """Takes the numbers.
+
+        Args:
+          preset: what made the spectra.
+          iterations: of the phases.
+          momentum: how far each goes beyond the plain algorithm's; 0 is that.
+          updates: of the magnitudes.
+        """
+        self.preset = preset
+        self._iterations, self._momentum, self._updates = iterations, momentum, updates
+        self._triangles, self._inverse = _filters(preset)
+        # All frames that a sample is in are there, at both ends.
+        self._edge = math.ceil(preset.window / preset.hop)
+
+    def __call__(self, log_mel: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Sound of spectra.
+
+        Args:
+          log_mel: float32 [b, T, M], natural logarithms as `MelSpectrogram` makes them.
+          lengths: int32 [b], frames before the padding.
+
+        Returns:
+          float32 [b, hop * T], 0 behind an utterance's end.
+        """
+        samples, _ = self.invert(self.magnitudes(log_mel, lengths))
+        preset = self.preset
+        begin = self._edge * preset.hop + preset.window // 2
+        samples = samples[:, begin : begin + preset.hop * tf.shape(log_mel)[1]]
+        there = tf.range(tf.shape(samples)[1]) < preset.hop * lengths[:, None]
+        return tf.where(there, samples, 0.0)
+
+    def magnitudes(self, log_mel: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Magnitudes of frequencies, float32 [b, T, fft_size / 2 + 1], 0 in padding."""
+        mel = tf.exp(log_mel)
+        guess = tf.maximum(tf.matmul(mel, self._inverse), _LEAST)
+        wanted = tf.matmul(mel, self._triangles, transpose_b=True)
+
+        def update(found: tf.Tensor) -> tuple[tf.Tensor]:
+            heard = tf.matmul(found, self._triangles)
+            now = tf.matmul(heard, self._triangles, transpose_b=True)
+            return (found * wanted / tf.maximum(now, _LEAST),)
+
+        (found,) = tf.while_loop(
+            lambda _: True, update, (guess,), maximum_iterations=self._updates
+        )
+        there = tf.range(tf.shape(mel)[1]) < lengths[:, None]
+        return tf.where(there[..., None], found, 0.0)
+
+    def invert(self, magnitudes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Sound of magnitudes, with silence around it.
+
+        Args:
+          magnitudes: float32 [b, T, fft_size / 2 + 1].
+
+        Returns:
+          float32 [b, L]; and float32 [iterations], how far the spectrum of each
+          iteration's sound is from its own, which the plain algorithm never raises.
+        """
+        edges = [[0, 0], [self._edge, self._edge], [0, 0]]
+        wanted = tf.cast(tf.pad(magnitudes, edges), tf.complex64)
+        history = tf.TensorArray(tf.float32, self._iterations)
+
+        def improve(
+            step: tf.Tensor, now: tf.Tensor, before: tf.Tensor, far: tf.TensorArray
+        ) -> tuple[tf.Tensor, ...]:
+            chosen = wanted * _phases(now)
+            heard = self._transform(self._sound(chosen))
+            far = far.write(step, tf.norm(tf.abs(heard - chosen)))
+            return step + 1, heard + self._momentum * (heard - before), heard, far
+
+        # Nothing is before the first step to go on from.
+        first = self._transform(self._sound(wanted))
+        _, now, _, history = tf.while_loop(
+            lambda step, *_: step < self._iterations,
+            improve,
+            (0, first, first, history),
+        )
+        return self._sound(wanted * _phases(now)), history.stack()
+
+    def _transform(self, samples: tf.Tensor) -> tf.Tensor:
+        preset = self.preset
+        frames = tf.signal.frame(samples, preset.window, preset.hop)
+        return tf.signal.rfft(frames * hann(preset.window), [preset.fft_size])
+
+    def _sound(self, spectrum: tf.Tensor) -> tf.Tensor:
+        """The sound whose spectrum is nearest."""
+        preset = self.preset
+        window = hann(preset.window)
+        frames = tf.signal.irfft(spectrum, [preset.fft_size])[..., : preset.window]
+        added = tf.signal.overlap_and_add(frames * window, preset.hop)
+        weight = tf.tile(tf.constant(window**2)[None], [tf.shape(frames)[1], 1])
+        total = tf.signal.overlap_and_add(weight, preset.hop)
+        return added / tf.maximum(total, _LEAST)
+
+
+def _phases(spectrum: tf.Tensor) -> tf.Tensor:
+    return spectrum / tf.cast(tf.maximum(tf.abs(spectrum), _LEAST), tf.complex64)
+
+
+@functools.cache
+def _filters(preset: MelPreset) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of frequencies in bands, and their pseudo-inverse."""
+    filters = triangles(preset)
+    return filters, np.linalg.pinv(filters).astype(np.float32)

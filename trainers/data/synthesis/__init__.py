@@ -1,0 +1,1 @@
+"""Speech to learn to speak from: manifests, features, batches."""

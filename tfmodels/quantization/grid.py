@@ -144,7 +144,7 @@ def _integer(
         _with_zero(weights, step, np.clip(zero, 0, steps), bits, group_size, scales)
         for zero in (np.floor(-low / step), np.ceil(-low / step))
     ]
-    return better(weights, *candidates)
+    return better(weights, candidates[0], candidates[1])
 
 
 def _with_zero(

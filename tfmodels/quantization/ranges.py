@@ -103,9 +103,9 @@ def solve(
         return Ranges(np.broadcast_to(low, shape), np.broadcast_to(high, shape))
     num_groups(weights.shape[1], group_size)
     parts = split(weights, group_size)
-    counts = [None] * len(parts)
+    counts: list[np.ndarray | None] = [None] * len(parts)
     if importance is not None:
-        counts = split(importance, group_size)
+        counts = [*split(importance, group_size)]
     solved = [
         METHODS[method](part, bits, count)
         for part, count in zip(parts, counts, strict=True)

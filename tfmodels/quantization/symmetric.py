@@ -81,15 +81,18 @@ def octav(
 
 
 def aciq(
-    groups: np.ndarray, bits: int, law: str, importance: np.ndarray | None = None
+    groups: np.ndarray,
+    bits: int,
+    importance: np.ndarray | None = None,
+    law: str = "gauss",
 ) -> tuple[np.ndarray, np.ndarray]:
     """The rule of ACIQ (Banner et al., arXiv 1810.05723) around each group's mean.
 
     Args:
       groups: float [G, n].
       bits: of a code.
-      law: ``gauss``, by the standard deviation, or ``laplace``, by the mean deviation.
       importance: not negative, of the same shape: how much each weight's error counts.
+      law: ``gauss``, by the standard deviation, or ``laplace``, by the mean deviation.
 
     Returns:
       Lower and upper bounds, [G] each.

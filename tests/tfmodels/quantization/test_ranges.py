@@ -1,0 +1,260 @@
+"""Clipping ranges against exact rationals, closed forms, brute force and invariants."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from tfmodels.errors import ConfigError
+from tfmodels.errors import DataError
+from tfmodels.quantization import newton as newton_module
+from tfmodels.quantization.grid import quantize
+from tfmodels.quantization.ranges import METHODS
+from tfmodels.quantization.ranges import solve
+from tfmodels.quantization.symmetric import aciq_bound
+
+
+def noise(w: np.ndarray, low: float, high: float, bits: int) -> float:
+    steps = 2**bits - 1
+    clipped = np.maximum(w - high, 0) ** 2 + np.maximum(low - w, 0) ** 2
+    return (high - low) ** 2 / (12 * steps**2) + clipped.mean()
+
+
+def samples(seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    outlier = rng.standard_normal(64)
+    outlier[3] = 1000
+    return [
+        rng.standard_normal(32),
+        rng.laplace(size=17),
+        rng.standard_cauchy(128),
+        outlier,
+        rng.integers(-2, 3, 40).astype(float),
+        rng.random(9) + 5,
+        np.array([1.0, 2.0]),
+        np.array([0.0] * 20 + [1.0]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("w", "low", "high", "least", "full"),
+    [
+        ([-1, 0, 1, 2, 3, 10], -9 / 20, 189 / 20, 121 / 120, 121 / 108),
+        ([0, 0, 0, 1, 1, 2, 2, 20], 40 / 89, 1660 / 89, 300 / 89, 400 / 108),
+    ],
+)
+def test_hand_examples(w, low, high, least, full):
+    w = np.array(w, np.float64)
+    found = solve(w[None], 2)
+    assert found.low[0, 0] == pytest.approx(low, rel=1e-9)
+    assert found.high[0, 0] == pytest.approx(high, rel=1e-9)
+    assert noise(w, low, high, 2) == pytest.approx(least, rel=1e-9)
+    assert noise(w, w.min(), w.max(), 2) == pytest.approx(full, rel=1e-9)
+
+
+def test_codes_of_the_hand_example():
+    w = np.array([[-1, 0, 1, 2, 3, 10]], np.float64)
+    errors = {}
+    for method in ("newton", "minmax"):
+        made = quantize(w, *solve(w, 2, method), 2, scales="float32")
+        errors[method] = np.mean((made.dequantize() - w) ** 2)
+        if method == "newton":
+            assert made.codes.tolist() == [[0, 0, 0, 1, 1, 3]]
+    assert errors["newton"] == pytest.approx(0.6091667, rel=1e-6)
+    assert errors["minmax"] == pytest.approx(0.7222222, rel=1e-6)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_nothing_near_or_far_is_better_than_newton(bits):
+    rng = np.random.default_rng(1)
+    for w in samples():
+        low, high = (float(bound[0, 0]) for bound in solve(w[None], bits))
+        width = high - low
+        up = width / (6 * (2**bits - 1) ** 2) - 2 * np.maximum(w - high, 0).mean()
+        down = -width / (6 * (2**bits - 1) ** 2) + 2 * np.maximum(low - w, 0).mean()
+        assert abs(up) <= 1e-9 * np.ptp(w)
+        assert abs(down) <= 1e-9 * np.ptp(w)
+        least = noise(w, low, high, bits)
+        moves = rng.standard_normal((400, 2)) * np.ptp(w) * 10 ** -rng.uniform(0, 6)
+        for a, b in moves:
+            assert noise(w, low + a, high + b, bits) >= least * (1 - 1e-12)
+        found = optimize.minimize(
+            lambda p, w=w: noise(w, p[0], p[1], bits),
+            [w.min(), w.max()],
+            method="Nelder-Mead",
+        )
+        assert least <= found.fun * (1 + 1e-9)
+
+
+def test_bisection_finds_what_newton_does(monkeypatch):
+    wanted = [solve(w[None], 3) for w in samples()]
+    monkeypatch.setattr(newton_module, "_LIMIT", 1)
+    for w, (low, high) in zip(samples(), wanted, strict=True):
+        found = solve(w[None], 3)
+        np.testing.assert_allclose(found.low, low, atol=1e-9 * np.ptp(w))
+        np.testing.assert_allclose(found.high, high, atol=1e-9 * np.ptp(w))
+
+
+def test_importance_counts_like_repetition():
+    rng = np.random.default_rng(2)
+    w, counts = rng.standard_normal(20), rng.integers(0, 4, 20)
+    repeated = np.repeat(w, counts)[None]
+    for method in ("newton", "exact_symmetric", "octav", "aciq_gauss", "als"):
+        weighed = solve(w[None], 3, method, importance=counts.astype(float))
+        plain = solve(repeated, 3, method)
+        np.testing.assert_allclose(weighed, plain, rtol=1e-9, err_msg=method)
+
+
+GAUSS = {
+    2: (1.51817, 1.73884, 1.71064),
+    3: (2.06928, 2.16112, 2.15159),
+    4: (2.52254, 2.56209, 2.55914),
+    8: (3.92234, 3.92405, 3.92404),
+}
+LAPLACE = {
+    2: (2.41439, 2.87373, 2.83068),
+    3: (3.68591, 3.91329, 3.89723),
+    4: (4.92117, 5.03409, 5.02864),
+    8: (9.88965, 9.89681, 9.89676),
+}
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+@pytest.mark.parametrize(("law", "table"), [("gauss", GAUSS), ("laplace", LAPLACE)])
+def test_closed_forms(law, table, bits):
+    # Quantiles at even distances stand for the density.
+    count = 1_000_000 if bits == 8 else 100_000
+    places = (np.arange(count) + 0.5) / count
+    if law == "gauss":
+        from scipy.special import ndtri
+
+        w = ndtri(places)[None]
+    else:
+        w = (np.sign(places - 0.5) * -np.log1p(-abs(2 * places - 1)))[None]
+    own, octav, aciq = table[bits]
+    found = solve(w, bits)
+    assert found.high[0, 0] == pytest.approx(own, rel=1e-2)
+    assert found.low[0, 0] == pytest.approx(-found.high[0, 0], rel=1e-6)
+    assert solve(w, bits, "octav").high[0, 0] == pytest.approx(octav, rel=1e-2)
+    assert aciq_bound(bits, law) == pytest.approx(aciq, abs=1e-5)
+
+
+# Decibels in 4, 3 and 2 bits of 4096 groups of 128, of N(mean, 1).
+TABLE = [
+    (1, "grid_symmetric", "symmetric", (20.49, 14.37, 7.89)),
+    (1, "minmax", "real", (22.97, 16.36, 9.00)),
+    (1, "newton", "real", (23.44, 17.73, 12.46)),
+    (1, "als", "real", (23.73, 17.95, 12.58)),
+    (0, "symmetric_minmax", "symmetric", (18.56, 11.21, 2.30)),
+    (0, "octav", "symmetric", (19.45, 13.44, 5.94)),
+    (0, "newton", "real", (20.38, 14.69, 9.42)),
+    (0, "als", "real", (20.67, 14.91, 9.54)),
+]
+
+
+@pytest.mark.parametrize(("mean", "method", "zero", "wanted"), TABLE)
+def test_signal_to_noise(mean, method, zero, wanted):
+    rng = np.random.default_rng(3)
+    w = (rng.standard_normal((1024, 128)) + mean).astype(np.float32)
+    for bits, decibels in zip((4, 3, 2), wanted, strict=True):
+        made = quantize(w, *solve(w, bits, method), bits, zero).dequantize()
+        found = 10 * np.log10(np.sum(w**2) / np.sum((w - made) ** 2))
+        assert found == pytest.approx(decibels, abs=0.15)
+
+
+EQUIVARIANT = ("newton", "als", "als_multistart", "minmax", "percentile", "grid_2d")
+
+
+@pytest.mark.parametrize("method", EQUIVARIANT)
+def test_a_range_moves_with_its_weights(method):
+    w = np.random.default_rng(4).standard_normal((5, 24))
+    plain, moved = solve(w, 3, method), solve(0.02 * w + 7, 3, method)
+    np.testing.assert_allclose(moved.low, 0.02 * plain.low + 7, rtol=1e-7)
+    np.testing.assert_allclose(moved.high, 0.02 * plain.high + 7, rtol=1e-7)
+    if method in ("newton", "minmax"):
+        turned = solve(-w, 3, method)
+        np.testing.assert_allclose(turned.low, -plain.high, rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["exact_symmetric", "octav", "grid_symmetric"])
+def test_symmetric_ranges_scale_but_do_not_move(method):
+    w = np.random.default_rng(5).standard_normal((5, 24))
+    plain, scaled = solve(w, 3, method), solve(0.02 * w, 3, method)
+    np.testing.assert_allclose(scaled.high, 0.02 * plain.high, rtol=1e-9)
+    moved = solve(w + 1, 3, method)
+    assert abs(moved.high - plain.high - 1).max() > 0.1
+
+
+def test_exact_symmetric_is_the_minimum():
+    w = np.random.default_rng(6).standard_cauchy((4, 30))
+    for row, c in zip(w, solve(w, 3, "exact_symmetric").high[:, 0], strict=True):
+        tried = np.linspace(0, abs(row).max(), 20_001)
+        excess = np.maximum(abs(row)[None] - tried[:, None], 0)
+        best = tried[np.argmin(tried**2 / (12 * 9) + np.mean(excess**2, axis=1))]
+        assert c == pytest.approx(best, abs=tried[1])
+
+
+def test_refinement_never_raises_the_error():
+    rng = np.random.default_rng(7)
+    w = rng.standard_t(3, (200, 16))
+
+    def errors(method):
+        found = quantize(w, *solve(w, 2, method), 2, scales="float32").dequantize()
+        return np.sum((found - w) ** 2, axis=1)
+
+    assert (errors("als") <= errors("newton") + 1e-6).all()
+    assert (errors("als_multistart") <= errors("minmax") + 1e-6).all()
+    assert errors("als_multistart").sum() < errors("als").sum()
+
+
+def test_ragged_groups_are_rows_of_their_own():
+    w = np.random.default_rng(8).standard_normal((3, 43)).astype(np.float32)
+    for method in METHODS:
+        low, high = solve(w, 4, method, group_size=16)
+        for number, start in enumerate((0, 16, 32)):
+            own = solve(w[:, start : start + 16], 4, method)
+            np.testing.assert_array_equal(low[:, [number]], own.low)
+            np.testing.assert_array_equal(high[:, [number]], own.high)
+    tensor = solve(w, 4, "newton", "tensor")
+    np.testing.assert_array_equal(tensor.low, tensor.low[0, 0])
+
+
+@pytest.mark.parametrize("width", [32, 300, 5000])
+def test_a_row_never_depends_on_its_neighbours(width):
+    w = np.random.default_rng(9).standard_normal((33, width)).astype(np.float32)
+    whole = solve(w, 4)
+    for rows in (slice(0, 1), slice(1, 3), slice(3, 33)):
+        part = solve(w[rows], 4)
+        np.testing.assert_array_equal(part.low, whole.low[rows])
+        np.testing.assert_array_equal(part.high, whole.high[rows])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("value", [0.0, 0.3, -7.25])
+def test_equal_weights_are_exact(method, value):
+    if method.startswith(("octav", "exact", "grid_s", "symmetric")) and value:
+        return  # a symmetric range is not empty
+    w = np.full((2, 7), value, np.float32)
+    made = quantize(w, *solve(w, 4, method), 4)
+    if not method.startswith(("octav", "exact", "grid_s", "symmetric")):
+        assert not made.codes.any()
+    np.testing.assert_array_equal(made.dequantize(), w)
+    alone = np.array([[0.7]], np.float32)
+    assert np.isfinite(quantize(alone, *solve(alone, 4, method), 4).dequantize())
+
+
+def test_bad_input_is_named():
+    w = np.ones((2, 3), np.float32)
+    for bits in (1, 9):
+        with pytest.raises(ConfigError, match="bits"):
+            solve(w, bits)
+    with pytest.raises(ConfigError, match="newton"):
+        solve(w, 4, "newtom")
+    with pytest.raises(ConfigError, match="group_size"):
+        solve(w, 4, group_size=0)
+    for bad in (math.nan, math.inf):
+        with pytest.raises(DataError, match="block1"):
+            solve(np.array([[1, bad]]), 4, name="block1")
+    with pytest.raises(DataError, match="no weights"):
+        solve(np.zeros((2, 0)), 4)

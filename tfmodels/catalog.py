@@ -19,6 +19,7 @@ from tfmodels.inception_v4.config import InceptionResNetV1Config
 from tfmodels.inception_v4.config import InceptionResNetV2Config
 from tfmodels.inception_v4.config import InceptionV4Config
 from tfmodels.las.config import LASConfig
+from tfmodels.tacotron.config import TacotronConfig
 from tfmodels.transformer.config import TransformerConfig
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ MODELS: Mapping[str, Entry] = {
     "acoustic_tdnn": Entry(AcousticTDNNConfig, "tfmodels.acoustic.model:acoustic_tdnn"),
     "gnmt": Entry(GNMTConfig, "tfmodels.gnmt.model:gnmt"),
     "las": Entry(LASConfig, "tfmodels.las.model:las"),
+    "tacotron": Entry(TacotronConfig, "tfmodels.tacotron.model:tacotron"),
 }
 
 

@@ -31,6 +31,7 @@ def test_names_of_models():
         "acoustic_tdnn",
         "gnmt",
         "las",
+        "tacotron",
     )
 
 

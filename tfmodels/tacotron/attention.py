@@ -1,0 +1,112 @@
+"""Location-sensitive attention (arXiv 1506.07503; arXiv 1712.05884)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfmodels.layers.lstm import product
+from tfmodels.layers.lstm import value
+from tfmodels.tacotron.config import AttentionConfig
+
+Memory = dict[str, tf.Tensor]
+"""``values`` floating-point [b, N, C], ``keys`` floating-point [b, N, A], ``mask``
+float32 [b, N], ``condition`` floating-point [b, K], what is fed to LSTMs."""
+# Of longer texts the matrices would cost more than the filters.
+_LONGEST_AS_MATRIX = 40
+
+
+class LocationAttention(keras.layers.Layer):
+    """``e_j = v . tanh(W h + V m_j + U f_j + b)``, f filters over past attention.
+
+    Args:
+      config: its sizes.
+      query_dim: width of h.
+      memory_dim: width of m.
+      **kwargs: see `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self, config: AttentionConfig, query_dim: int, memory_dim: int, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._both = config.location_inputs == "both"
+        self.query_kernel = self._kernel("query_kernel", query_dim, config.dim)
+        self.key_kernel = self._kernel("key_kernel", memory_dim, config.dim)
+        self.filter_kernel = self._kernel(
+            "filter_kernel", config.kernel, 1 + self._both, config.filters
+        )
+        self.location_kernel = self._kernel(
+            "location_kernel", config.filters, config.dim
+        )
+        self.score_kernel = self._kernel("score_kernel", config.dim, 1)
+        self.bias = None
+        if config.bias:
+            self.bias = self.add_weight(
+                shape=(config.dim,), initializer="zeros", name="bias"
+            )
+        self.built = True
+
+    def _kernel(self, name: str, *shape: int) -> Any:
+        return self.add_weight(shape=shape, name=name)
+
+    def keys(self, memory: tf.Tensor) -> tf.Tensor:
+        """What queries are compared with, floating-point [b, N, A]."""
+        keys = product(memory, self.key_kernel)
+        return keys if self.bias is None else keys + value(self.bias)
+
+    def attender(
+        self, memory: Memory
+    ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+        """A function of the query, [b, H], the last attention and its sum so far,
+        float32 [b, N], to the attention, float32 [b, N], exactly 0 on padding."""
+        keys, mask = memory["keys"], memory["mask"]
+        query_kernel, score = value(self.query_kernel), value(self.score_kernel)[:, 0]
+        # Far below all scores, in float16 too.
+        padding = (1 - mask) * 3e4
+        located = self._locator(keys)
+
+        def attend(query: Any, last: Any, total: Any) -> tf.Tensor:
+            seen = tf.stack([last, total], -1) if self._both else total[..., None]
+            hidden = keys + tf.matmul(query, query_kernel)[:, None]
+            hidden += located(tf.cast(seen, keys.dtype))
+            scores = tf.reduce_sum(tf.tanh(hidden) * score, -1)
+            return tf.nn.softmax(tf.cast(scores, tf.float32) - padding) * mask
+
+        return attend
+
+    def _locator(self, keys: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
+        """From past attention, [b, N, I], to what hidden nodes see of it, [b, N, A].
+
+        Filters and the product after them are one kernel; of short texts it is spread
+        out once into a Toeplitz matrix, so that a step is a single product.
+        """
+        filters, location = value(self.filter_kernel), value(self.location_kernel)
+        size, inputs, _ = filters.shape
+        width, before = location.shape[1], (size - 1) // 2
+        kernel = tf.reshape(product(filters, location), [size, inputs, width])
+        length = keys.shape[1]
+
+        def filtered(seen: tf.Tensor) -> tf.Tensor:
+            steps = tf.shape(seen)[1]
+            padded = tf.pad(seen, [[0, 0], [before, size - 1 - before], [0, 0]])
+            parts = [padded[:, i : i + steps] for i in range(size)]
+            return product(tf.concat(parts, -1), tf.reshape(kernel, [-1, width]))
+
+        if length is None or length > _LONGEST_AS_MATRIX:
+            return filtered
+        # Of output j the input i meets the filter's place i - j + before.
+        place = tf.range(length)[:, None] - tf.range(length)[None] + before
+        inside = (place >= 0) & (place < size)
+        spread = tf.gather(kernel, tf.clip_by_value(place, 0, size - 1))
+        spread *= tf.cast(inside, kernel.dtype)[..., None, None]
+        spread = tf.reshape(
+            tf.transpose(spread, (0, 2, 1, 3)), [length * inputs, length * width]
+        )
+
+        def multiplied(seen: tf.Tensor) -> tf.Tensor:
+            made = tf.matmul(tf.reshape(seen, [-1, length * inputs]), spread)
+            return tf.reshape(made, [-1, length, width])
+
+        return multiplied

@@ -1,0 +1,263 @@
+"""The decoder: two LSTMs over attention, over whole targets or step by step."""
+
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfmodels.layers.arrays import new_arrays
+from tfmodels.layers.arrays import stack
+from tfmodels.layers.arrays import write
+from tfmodels.layers.lstm import LSTM
+from tfmodels.layers.lstm import gated
+from tfmodels.layers.lstm import product
+from tfmodels.layers.lstm import value
+from tfmodels.layers.seeded import kept
+from tfmodels.layers.seeded import uniforms
+from tfmodels.tacotron.attention import LocationAttention
+from tfmodels.tacotron.attention import Memory
+from tfmodels.tacotron.config import TacotronConfig
+from tfmodels.tacotron.recurrent import zoned
+
+State = dict[str, tf.Tensor]
+"""``h1``, ``c1``, ``h2``, ``c2`` floating-point [b, H]; ``context`` floating-point [b,
+C]; ``alignment`` and its sum ``cumulative``, float32 [b, N]."""
+_PRENET = 1
+_ZONEOUT = 3
+_PRENET_LAYERS = 2
+
+
+class Decoded(NamedTuple):
+    """What a decoder made, before the post-net."""
+
+    frames: tf.Tensor
+    """floating-point [b, S r, M], normalised."""
+    stop: tf.Tensor
+    """float32 [b, S], logits."""
+    alignment: tf.Tensor
+    """float32 [b, S, N]."""
+
+
+class Decoder(keras.layers.Layer):
+    """Frames from encodings (arXiv 1712.05884; the layout of NVIDIA's Tacotron 2).
+
+    Args:
+      config: the model's.
+      **kwargs: see `keras.layers.Layer`.
+    """
+
+    def __init__(self, config: TacotronConfig, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._config = config
+        self.mel_bins = config.mel_bins
+        """Width of a frame."""
+        decoder, context, fed = config.decoder, config.memory_dim, config.fed_dim
+        hidden, prenet = decoder.hidden_dim, decoder.prenet_dim
+        self.prenet_kernels = [
+            self.add_weight(shape=(width, prenet), name=f"prenet{number}_kernel")
+            for number, width in enumerate((config.mel_bins, prenet), 1)
+        ]
+        self.lstms = []
+        for number, width in enumerate((prenet, hidden), 1):
+            lstm = LSTM(
+                hidden, num_biases=config.num_biases, name=f"decoder_lstm{number}"
+            )
+            lstm.build((None, width + context + fed))
+            self.lstms.append(lstm)
+        self.attention = LocationAttention(
+            config.attention, hidden, context, name="attention"
+        )
+        made = config.mel_bins * config.frames_per_step
+        self.frame_kernel = self.add_weight(
+            shape=(hidden + context, made), name="frame_kernel"
+        )
+        self.frame_bias = self.add_weight(
+            shape=(made,), initializer="zeros", name="frame_bias"
+        )
+        self.stop_kernel = self.add_weight(
+            shape=(hidden + context, 1), name="stop_kernel"
+        )
+        self.stop_bias = self.add_weight(
+            shape=(1,), initializer="zeros", name="stop_bias"
+        )
+        self.built = True
+
+    def initial_state(self, memory: Memory) -> State:
+        """Zeros; see `State`."""
+        values = memory["values"]
+        rows, hidden = tf.shape(values)[0], self._config.decoder.hidden_dim
+        zeros = tf.zeros([rows, hidden], values.dtype)
+        state = dict.fromkeys(("h1", "c1", "h2", "c2"), zeros)
+        state["context"] = tf.zeros_like(values[:, 0])
+        nowhere = tf.zeros_like(memory["mask"])
+        return {**state, "alignment": nowhere, "cumulative": nowhere}
+
+    def noise(self, seed: tf.Tensor, steps: Any, start: Any = 0) -> tf.Tensor:
+        """Dropout of the prenet, never off, floating-point [b, steps, 2, P].
+
+        Args:
+          seed: int64 [b, 2].
+          steps: how many.
+          start: number of the first step.
+        """
+        decoder = self._config.decoder
+        width = _PRENET_LAYERS * decoder.prenet_dim
+        drawn = kept(seed, _PRENET, (steps, width), decoder.prenet_rate, start)
+        shape = [-1, steps, _PRENET_LAYERS, decoder.prenet_dim]
+        return tf.cast(tf.reshape(drawn, shape), self.compute_dtype)
+
+    def _prenet(self, frames: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        """[..., M] and noise [..., 2, P] to [..., P]."""
+        for number, kernel in enumerate(self.prenet_kernels):
+            frames = tf.nn.relu(product(frames, kernel)) * noise[..., number, :]
+        return frames
+
+    def run(
+        self,
+        before: tf.Tensor,
+        memory: Memory,
+        steps: tf.Tensor,
+        seed: Any,
+        training: bool,
+    ) -> Decoded:
+        """Runs over whole targets; the prenet and what frames are made of, at once.
+
+        Args:
+          before: floating-point [b, S, M], the frame before each step.
+          memory: see `Memory`.
+          steps: int32 [b], of each row; the loop ends with the longest one's.
+          seed: int64 [b, 2].
+          training: whether states are zoned out or dropped.
+        """
+        most = before.shape[1]
+        x = self._prenet(before, self.noise(seed, most))
+        low, high = (self._fed(number, memory) for number in (0, 1))
+        kernel = value(self.lstms[0].kernel)[: x.shape[-1]]
+        sums = tf.transpose(product(x, kernel), (1, 0, 2)) + low
+        step = self._stepper(memory, high)
+        keep = self._keep(seed, most) if training else None
+        names = ("h1", "c1", "h2", "c2", "context", "alignment", "cumulative")
+        first = self.initial_state(memory)
+        count = tf.minimum(tf.reduce_max(steps), most)
+        widths = [first[name].shape[-1] for name in ("h2", "context")]
+        arrays = new_arrays(sums, widths)
+        arrays += new_arrays(tf.cast(sums, tf.float32), [memory["mask"].shape[-1]])
+
+        def body(t: Any, state: Any, kept_arrays: Any) -> Any:
+            masks = None if keep is None else keep[t]
+            after = step(sums[t], dict(zip(names, state, strict=True)), masks)
+            made = (after["h2"], after["context"], after["alignment"])
+            written = write(kept_arrays, t, made)
+            return t + 1, [after[name] for name in names], written
+
+        _, _, arrays = tf.while_loop(
+            lambda t, *_: t < count,
+            body,
+            (0, [first[name] for name in names], arrays),
+            maximum_iterations=most,
+        )
+        widths.append(memory["mask"].shape[-1])
+        h2, context, alignment = (
+            tf.transpose(each, (1, 0, 2)) for each in stack(arrays, widths)
+        )
+        frames, stop = self._shown(tf.concat([h2, context], -1))
+        frames = tf.reshape(
+            frames, [-1, most * self._config.frames_per_step, self._config.mel_bins]
+        )
+        return Decoded(frames, stop, alignment)
+
+    def step(
+        self, frame: tf.Tensor, state: State, memory: Memory, noise: tf.Tensor
+    ) -> tuple[Decoded, State]:
+        """One step of synthesis: S is 1 in what it makes.
+
+        Args:
+          frame: floating-point [b, M], the last one; zeros at first.
+          state: see `State`.
+          memory: see `Memory`.
+          noise: floating-point [b, 2, P], see `noise`.
+        """
+        x = self._prenet(frame, noise)
+        kernel = value(self.lstms[0].kernel)[: x.shape[-1]]
+        sums = tf.matmul(x, kernel) + self._fed(0, memory)
+        after = self._stepper(memory, self._fed(1, memory))(sums, state, None)
+        frames, stop = self._shown(tf.concat([after["h2"], after["context"]], -1))
+        frames = tf.reshape(
+            frames, [-1, self._config.frames_per_step, self._config.mel_bins]
+        )
+        return Decoded(frames, stop[:, None], after["alignment"][:, None]), after
+
+    def _fed(self, number: int, memory: Memory) -> tf.Tensor:
+        """What biases and the condition add to an LSTM's sums, [b, 4 H]."""
+        lstm, fed = self.lstms[number], self._config.fed_dim
+        condition = memory["condition"]
+        kernel = value(lstm.kernel)
+        return lstm.add_biases(
+            tf.matmul(condition[:, :fed], kernel[kernel.shape[0] - fed :])
+        )
+
+    def _stepper(self, memory: Memory, high: tf.Tensor) -> Any:
+        """From the first LSTM's sums of what is known, a state and masks, the next."""
+        attend = self.attention.attender(memory)
+        values, context_dim = memory["values"], self._config.memory_dim
+        parts = []
+        for lstm in self.lstms:
+            known = lstm.kernel.shape[0] - context_dim - self._config.fed_dim
+            kernel = value(lstm.kernel)
+            # The second one sees the first one's output, which is new at each step.
+            start = known if lstm is self.lstms[0] else 0
+            seen = kernel[start : known + context_dim]
+            parts.append(tf.concat([seen, value(lstm.recurrent_kernel)], 0))
+
+        def step(sums: tf.Tensor, state: State, masks: Any) -> State:
+            seen = tf.concat([state["context"], state["h1"]], -1)
+            h, c, _ = gated(
+                sums + tf.matmul(seen, parts[0]), state["c1"], None, "standard"
+            )
+            h1, c1 = self._regularised((h, c), (state["h1"], state["c1"]), masks, 0)
+            alignment = attend(h1, state["alignment"], state["cumulative"])
+            context = tf.matmul(tf.cast(alignment, values.dtype)[:, None], values)[:, 0]
+            seen = tf.concat([h1, context, state["h2"]], -1)
+            h, c, _ = gated(
+                high + tf.matmul(seen, parts[1]), state["c2"], None, "standard"
+            )
+            h2, c2 = self._regularised((h, c), (state["h2"], state["c2"]), masks, 2)
+            return {
+                "h1": h1,
+                "c1": c1,
+                "h2": h2,
+                "c2": c2,
+                "context": context,
+                "alignment": alignment,
+                "cumulative": state["cumulative"] + alignment,
+            }
+
+        return step
+
+    def _keep(self, seed: tf.Tensor, steps: int) -> tf.Tensor:
+        """1 where an old state stays, or an output is dropped, [S, 4, b, H]."""
+        decoder = self._config.decoder
+        drawn = uniforms(seed, _ZONEOUT, steps * 4 * decoder.hidden_dim)
+        keep = tf.cast(drawn < decoder.rate, self.compute_dtype)
+        keep = tf.reshape(keep, [-1, steps, 4, decoder.hidden_dim])
+        return tf.transpose(keep, (1, 2, 0, 3))
+
+    def _regularised(self, new: Any, old: Any, masks: Any, place: int) -> Any:
+        decoder = self._config.decoder
+        if decoder.regulariser == "zoneout":
+            keep = (
+                [decoder.rate] * 2
+                if masks is None
+                else [masks[place], masks[place + 1]]
+            )
+            return [zoned(*each) for each in zip(new, old, keep, strict=True)]
+        if masks is None:
+            return new
+        return new[0] * (1 - masks[place]) / (1 - decoder.rate), new[1]
+
+    def _shown(self, seen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Frames of steps, side by side, and stop logits, from [..., H + C]."""
+        frames = product(seen, self.frame_kernel) + value(self.frame_bias)
+        stop = product(seen, self.stop_kernel) + value(self.stop_bias)
+        return frames, tf.cast(stop[..., 0], tf.float32)

@@ -23,6 +23,6 @@ def test_amoebanet_is_far_above_chance_in_a_fifth_of_the_recipe(tmp_path: Path) 
 @pytest.mark.slow
 def test_another_system_trains_in_a_pipeline(tmp_path: Path) -> None:
     strategy = "strategy={kind: pipeline, stages: 2, microbatches: 4, devices: cpu}"
-    overrides = ["run.steps=4 epochs", strategy]
+    overrides = ["run.steps=2 epochs", strategy]
     result = trainers.train("inception_v4/tiny", tmp_path, overrides)
-    assert result.metrics["test/top1"] > 0.5  # chance is 0.1
+    assert result.metrics["test/top1"] > 0.3  # chance is 0.1

@@ -20,19 +20,31 @@ class CausalAttention(keras.layers.Layer):
 
     Args:
       num_heads: heads, which share the width equally.
+      num_key_value_heads: heads of keys and values, each for as many queries (arXiv
+        2305.13245); as many as of queries when absent.
       **kwargs: see `keras.layers.Layer`.
 
     Call arguments:
-      inputs: (query, key, value), each float [B, T, d].
+      inputs: (query, key, value): float [B, T, d], and two narrower ones where their
+        heads are fewer.
     """
 
-    def __init__(self, num_heads: int, **kwargs: Any) -> None:
+    def __init__(
+        self, num_heads: int, num_key_value_heads: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.num_heads = num_heads
+        self.num_key_value_heads = num_key_value_heads
 
     def call(self, inputs: Any) -> Any:
         """Returns float [B, T, d], the heads side by side."""
-        query, key, value = (self._heads(x) for x in inputs)
+        few = self.num_key_value_heads or self.num_heads
+        query = self._heads(inputs[0], self.num_heads)
+        key, value = (self._heads(x, few) for x in inputs[1:])
+        if few < self.num_heads:
+            key, value = (
+                ops.repeat(x, self.num_heads // few, axis=1) for x in (key, value)
+            )
         query = query * query.shape[-1] ** -0.5
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         position = ops.arange(ops.shape(scores)[-1])
@@ -52,10 +64,10 @@ class CausalAttention(keras.layers.Layer):
         """
         return ops.where(past, scores, _NEVER)
 
-    def _heads(self, x: Any) -> Any:
-        """Cuts float [B, T, d] into float [B, num_heads, T, d / num_heads]."""
+    def _heads(self, x: Any, count: int) -> Any:
+        """Cuts float [B, T, d] into float [B, count, T, d / count]."""
         length, width = ops.shape(x)[1], x.shape[-1]
-        parts = (-1, length, self.num_heads, width // self.num_heads)
+        parts = (-1, length, count, width // count)
         return ops.transpose(ops.reshape(x, parts), (0, 2, 1, 3))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -64,4 +76,8 @@ class CausalAttention(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "num_heads": self.num_heads}
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "num_key_value_heads": self.num_key_value_heads,
+        }

@@ -60,6 +60,60 @@ class SinusoidalPositions(keras.layers.Layer):
         return input_shape
 
 
+@keras.saving.register_keras_serializable("tfmodels")
+class RotaryPositions(keras.layers.Layer):
+    """Turns each pair of channels by an angle that grows with the position.
+
+    The pair (2i, 2i + 1) of a head of h channels at position t is turned by
+    ``t 10000^(-2i / h)`` (arXiv 2104.09864, section 3.2.2).
+
+    Args:
+      head_dim: h, even.
+      **kwargs: see `keras.layers.Layer`.
+
+    Call arguments:
+      inputs: float [B, T, heads * h], with a fixed T unless places are given.
+      places: int32 [T], positions; 0, 1, 2 ... when absent.
+    """
+
+    def __init__(self, head_dim: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.head_dim = head_dim
+
+    def call(self, inputs: Any, places: Any = None) -> Any:
+        """Returns a tensor like the input."""
+        half, width = self.head_dim // 2, inputs.shape[-1]
+        rates = 10_000.0 ** (-np.arange(half, dtype=np.float32) / np.float32(half))
+        if places is None:
+            places = np.arange(inputs.shape[1])
+        angles = ops.cast(places, "float32")[:, None] * ops.convert_to_tensor(rates)
+        # [T, 1, h / 2, 1], against [B, T, heads, h / 2] of each channel of the pairs.
+        angles = angles[:, None, :, None]
+        cosine = ops.cast(ops.cos(angles), inputs.dtype)
+        sine = ops.cast(ops.sin(angles), inputs.dtype)
+        length = ops.shape(inputs)[1]
+        pairs = ops.reshape(inputs, (-1, length, width // self.head_dim, half, 2))
+        first, second = pairs[..., :1], pairs[..., 1:]
+        turned = ops.concatenate(
+            [first * cosine - second * sine, first * sine + second * cosine], axis=-1
+        )
+        return ops.reshape(turned, (-1, length, width))
+
+    def compute_output_shape(self, inputs_shape: Any, places_shape: Any = None) -> Any:
+        """The input's shape."""
+        return inputs_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "head_dim": self.head_dim}
+
+
+@keras.saving.register_keras_serializable("tfmodels")
+def gelu_tanh(x: Any) -> Any:
+    """``x Phi(x)``, with the tanh of arXiv 1606.08415, section 2, for Phi."""
+    return keras.activations.gelu(x, approximate=True)
+
+
 def sinusoids(length: int, width: int) -> np.ndarray:
     """The waves of `SinusoidalPositions`, float32 [length, width]."""
     channel = np.arange(width)

@@ -9,12 +9,12 @@ from tfmodels.layers.attention import CausalAttention
 from tfmodels.transformer.config import TransformerConfig
 from tfmodels.transformer.layers import LearnedPositions
 from tfmodels.transformer.layers import Logits
+from tfmodels.transformer.layers import RotaryPositions
 from tfmodels.transformer.layers import SinusoidalPositions
+from tfmodels.transformer.layers import gelu_tanh
 
-# Keras' default, 1e-3, is not small against the variance of narrow models.
-_EPSILON = 1e-6
-# Layers in a row of a block: six of attention, six of the feed-forward network.
-_BLOCK_DEPTH = 12
+# Layers in a row of a block: at most seven of each half.
+_BLOCK_DEPTH = 14
 
 
 def transformer(config: TransformerConfig) -> keras.Model:
@@ -46,16 +46,21 @@ def transformer(config: TransformerConfig) -> keras.Model:
         "learned": LearnedPositions,
         "sinusoidal": SinusoidalPositions,
     }
-    x = positions[config.positions](name="positions")(embedding(tokens))
+    x = embedding(tokens)
+    if config.positions in positions:
+        x = positions[config.positions](name="positions")(x)
     x = keras.layers.Dropout(config.dropout_rate, name="dropout")(x)
     for number in range(1, config.num_layers + 1):
         x = _block(x, config, f"block{number}")
-    x = keras.layers.LayerNormalization(epsilon=_EPSILON, name="norm")(x)
+    x = _norm(config, "norm")(x)
     if config.tie_embeddings:
         scores = embedding(x, reverse=True)
     else:
         dense = keras.layers.Dense(
-            config.vocabulary_size, dtype="float32", name="output"
+            config.vocabulary_size,
+            use_bias=config.biases,
+            dtype="float32",
+            name="output",
         )
         scores = dense(x)
     logits = Logits(config.logits_clip, dtype="float32", name="logits")(scores)
@@ -67,8 +72,7 @@ def _block(x: Any, config: TransformerConfig, name: str) -> Any:
     """``y = x + attention(norm(x))``, then ``y + feed_forward(norm(y))``."""
     for part, branch in (("attention", _attention), ("feed_forward", _feed_forward)):
         path = f"{name}_{part}"
-        inner = keras.layers.LayerNormalization(epsilon=_EPSILON, name=f"{path}_norm")
-        change = branch(inner(x), config, path)
+        change = branch(_norm(config, f"{path}_norm")(x), config, path)
         change = keras.layers.Dropout(config.dropout_rate, name=f"{path}_dropout")(
             change
         )
@@ -76,23 +80,54 @@ def _block(x: Any, config: TransformerConfig, name: str) -> Any:
     return x
 
 
+def _norm(config: TransformerConfig, name: str) -> keras.layers.Layer:
+    kinds = {
+        "layer": keras.layers.LayerNormalization,
+        "rms": keras.layers.RMSNormalization,
+    }
+    return kinds[config.normalization](epsilon=config.normalization_epsilon, name=name)
+
+
 def _attention(x: Any, config: TransformerConfig, name: str) -> Any:
-    projections = [
-        keras.layers.Dense(config.model_dim, name=f"{name}_{role}")(x)
-        for role in ("query", "key", "value")
-    ]
-    context = CausalAttention(config.num_heads, name=f"{name}_heads")(projections)
-    return keras.layers.Dense(config.model_dim, name=f"{name}_output")(context)
+    width = config.key_value_heads * config.head_dim
+    query, key, value = (
+        keras.layers.Dense(units, use_bias=config.biases, name=f"{name}_{role}")(x)
+        for role, units in (
+            ("query", config.model_dim),
+            ("key", width),
+            ("value", width),
+        )
+    )
+    if config.positions == "rotary":
+        query = RotaryPositions(config.head_dim, name=f"{name}_query_turned")(query)
+        key = RotaryPositions(config.head_dim, name=f"{name}_key_turned")(key)
+    heads = CausalAttention(
+        config.num_heads, config.num_key_value_heads, name=f"{name}_heads"
+    )
+    return keras.layers.Dense(
+        config.model_dim, use_bias=config.biases, name=f"{name}_output"
+    )(heads([query, key, value]))
 
 
 def _feed_forward(x: Any, config: TransformerConfig, name: str) -> Any:
     # Glorot's initialisation, its deviation divided by the depth.
     depth = config.num_layers if config.depth_scaled_initialization else 1
     scaled = keras.initializers.VarianceScaling(depth**-2, "fan_avg", "uniform")
-    x = keras.layers.Dense(config.feed_forward_dim, name=f"{name}_hidden")(x)
-    x = keras.layers.Activation(config.activation, name=f"{name}_{config.activation}")(
-        x
+
+    def hidden(role: str) -> Any:
+        return keras.layers.Dense(
+            config.feed_forward_dim, use_bias=config.biases, name=f"{name}_{role}"
+        )(x)
+
+    function = gelu_tanh if config.activation == "gelu_tanh" else config.activation
+    y = keras.layers.Activation(function, name=f"{name}_{config.activation}")(
+        hidden("hidden")
     )
+    if config.gated_feed_forward:
+        y = keras.layers.Multiply(name=f"{name}_gated")([y, hidden("gate")])
     return keras.layers.Dense(
-        config.model_dim, kernel_initializer=scaled, name=f"{name}_output"
-    )(x)
+        config.model_dim,
+        use_bias=config.biases,
+        kernel_initializer=scaled,
+        name=f"{name}_output",
+    )(y)

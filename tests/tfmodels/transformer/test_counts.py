@@ -62,3 +62,24 @@ def test_the_formula_is_what_is_built(positions, tie_embeddings, sizes):
     model = tfmodels.build("transformer", **settings)
     expected = num_parameters(TransformerConfig.parse(settings))
     assert sum(keras.ops.size(w) for w in model.trainable_weights) == expected
+
+
+def test_the_model_of_stories_has_its_published_size():
+    settings = {
+        "vocabulary_size": 512,
+        "max_length": 512,
+        "num_layers": 5,
+        "model_dim": 64,
+        "num_heads": 8,
+        "num_key_value_heads": 4,
+        "feed_forward_dim": 172,
+        "normalization": "rms",
+        "positions": "rotary",
+        "activation": "silu",
+        "gated_feed_forward": True,
+        "biases": False,
+        "tie_embeddings": True,
+    }
+    # The file has 1,056,540 bytes: 28 of a header, 512 x 8 numbers of tables.
+    assert num_parameters(TransformerConfig.parse(settings)) == 260_032
+    assert tfmodels.build("transformer", **settings).count_params() == 260_032

@@ -19,11 +19,23 @@ SMALL = {
     "feed_forward_dim": 12,
     "dropout_rate": 0.0,
 }
+LLAMA = {
+    "num_heads": 4,
+    "num_key_value_heads": 2,
+    "normalization": "rms",
+    "positions": "rotary",
+    "activation": "silu",
+    "gated_feed_forward": True,
+    "biases": False,
+}
+GPT_2 = {"positions": "learned", "activation": "gelu_tanh", "tie_embeddings": True}
 VARIANTS = [
     {},
     {"positions": "learned"},
     {"tie_embeddings": True},
     {"logits_clip": 0.5, "dropout_rate": 0.1},
+    LLAMA,
+    GPT_2,
 ]
 
 
@@ -228,7 +240,9 @@ def test_tflite_needs_builtin_operations_only(tmp_path):
     [
         ({"num_heads": 3}, "model_dim to be a multiple of num_heads: 3"),
         ({"vocabulary_size": 0}, "vocabulary_size"),
-        ({"positions": "rotary"}, "positions"),
+        ({"positions": "relative"}, "positions"),
+        ({"num_key_value_heads": 3}, "multiple of num_key_value_heads: 3"),
+        ({"positions": "rotary", "num_heads": 8}, "to be even"),
         ({"logits_clip": 0.0}, "logits_clip"),
         ({"dropout_rate": 1.0}, "dropout_rate"),
     ],

@@ -142,14 +142,15 @@ def _same_utterances(recipe: Recipe, workdir: Path) -> dict[str, float]:
     return {"own test utterances": own, **_final(recipe, workdir)}
 
 
-def _expected_errors(recipe: Recipe, workdir: Path) -> dict[str, float]:
-    """Of the first and the last evaluation, errors expected of a model's own answers,
-    and word error rates."""
+def _before_and_after(
+    recipe: Recipe, workdir: Path, names: tuple[str, ...]
+) -> dict[str, float]:
+    """Of the first and the last evaluation, figures, and how far the first one rose."""
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
-    first, *_, last = [line for line in lines if "test/wer" in line]
-    names = ("test/expected_errors", "test/oracle_errors", "test/wer")
+    first, *_, last = [line for line in lines if names[0] in line]
     before = {f"{name} before": float(first[name]) for name in names}
-    return {**before, **{name: float(last[name]) for name in names}}
+    after = {name: float(last[name]) for name in names}
+    return {**before, **after, "gain": float(last[names[0]]) - float(first[names[0]])}
 
 
 class Figures(NamedTuple):
@@ -173,7 +174,15 @@ FIGURES = {
     ),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
     "expected_errors": Figures(
-        _expected_errors, "the weights before the second stage and after it"
+        partial(
+            _before_and_after,
+            names=("test/expected_errors", "test/oracle_errors", "test/wer"),
+        ),
+        "the weights before the second stage and after it",
+    ),
+    "expected_reward": Figures(
+        partial(_before_and_after, names=("test/sampled_gleu", "test/bleu")),
+        "the weights before the second stage and after it",
     ),
     "same_utterances": Figures(
         _same_utterances, "the last weights; of the utterances that `data prepare` made"

@@ -149,6 +149,21 @@ RECIPES = (
             ("model.clip={start: 8.0, end: 1.0, end_step: 1440}",),
         )
     ),
+    *(
+        Recipe(
+            "gnmt/multi30k_reward",
+            "gain",
+            0.02,
+            baseline,
+            overrides,
+            (0,),
+            figures="expected_reward",
+        )
+        for baseline, overrides in (
+            ("0, of the model before that stage", ()),
+            ("expected GLEU, above", ("objective.likelihood_weight=1000",)),
+        )
+    ),
     Recipe(
         "raml/tiny",
         "test/exact_match",

@@ -145,14 +145,21 @@ def _same_utterances(recipe: Recipe, workdir: Path) -> dict[str, float]:
     return {"own test utterances": own, **_final(recipe, workdir)}
 
 
-def _expected_errors(recipe: Recipe, workdir: Path) -> dict[str, float]:
-    """Of the first and the last evaluation, errors expected of a model's own answers,
-    and word error rates."""
+def _before_and_after(
+    recipe: Recipe, workdir: Path, names: tuple[str, ...]
+) -> dict[str, float]:
+    """Of the first and the last evaluation, figures, and how far the first one rose."""
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
-    first, *_, last = [line for line in lines if "test/wer" in line]
-    names = ("test/expected_errors", "test/oracle_errors", "test/wer")
+    first, *_, last = [line for line in lines if names[0] in line]
     before = {f"{name} before": float(first[name]) for name in names}
-    return {**before, **{name: float(last[name]) for name in names}}
+    after = {name: float(last[name]) for name in names}
+    return {**before, **after, "gain": float(last[names[0]]) - float(first[names[0]])}
+
+
+_expected_errors = partial(
+    _before_and_after, names=("test/expected_errors", "test/oracle_errors", "test/wer")
+)
+_AROUND = "the weights before the second stage and after it"
 
 
 def _end_of_cross_entropy(recipe: Recipe) -> dict[str, float]:
@@ -206,17 +213,18 @@ FIGURES = {
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
     "expected_errors": Figures(
         _expected_errors,
-        "the weights before the second stage and after it",
+        _AROUND,
         _end_of_cross_entropy,
         "The last checkpoints of cross entropy against those after four fifths of it,"
         " `tfmodels recognition compare` with `--step` and `--control-step`",
     ),
-    "drawn_errors": Figures(
-        _expected_errors, "the weights before the second stage and after it"
+    "drawn_errors": Figures(_expected_errors, _AROUND),
+    "expected_reward": Figures(
+        partial(_before_and_after, names=("test/sampled_gleu", "test/bleu")), _AROUND
     ),
     "against_errors": Figures(
         _expected_errors,
-        "the weights before the second stage and after it",
+        _AROUND,
         _against_errors,
         "The runs above against these, `tfmodels recognition compare`",
     ),

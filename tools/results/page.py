@@ -8,8 +8,8 @@ from typing import Any
 
 from tools.benchmark import BENCHMARKS
 from tools.results.parts import part_file
+from tools.results.recipe import Recipe
 from tools.results.recipes import RECIPES
-from tools.results.recipes import Recipe
 from tools.results.training import FIGURES
 
 

@@ -1,47 +1,7 @@
 """The tiny configurations and what each must reach."""
 
-from typing import Literal
-from typing import NamedTuple
-
-_SEEDS = (0, 1, 2)
-
-
-class Recipe(NamedTuple):
-    """A tiny configuration and what it must reach with every seed."""
-
-    config: str
-    metric: str
-    """Of the figures of a run, the one that is asked for."""
-    bound: float
-    baseline: str
-    """What answers without learning anything, and what other methods reach."""
-    overrides: tuple[str, ...] = ()
-    """Settings that differ from the configuration's, ``key=value``."""
-    seeds: tuple[int, ...] = _SEEDS
-    processes: int = 0
-    """Workers, and as many parameter servers, on this machine; 0: all in one."""
-    asks: Literal["at least", "at most"] = "at least"
-    figures: str = "integer_export"
-    """What is taken of a run: a name in `tools.results.training.FIGURES`."""
-    prepare: tuple[str, ...] = ()
-    """What a user would type after ``tfmodels`` before, to make the data."""
-
-    @property
-    def name(self) -> str:
-        """The configuration and what differs from it."""
-        changes = [override.removeprefix("strategy.") for override in self.overrides]
-        return " ".join([self.config, *changes])
-
-    def command(self, workdir: str, seed: int) -> list[str]:
-        """What a user would type after ``tfmodels``."""
-        settings = [f"run.seed={seed}", *self.overrides]
-        options = [part for setting in settings for part in ("--set", setting)]
-        if not self.processes:
-            return ["train", self.config, "--workdir", workdir, *options]
-        count = str(self.processes)
-        jobs = ["--workers", count, "--parameter-servers", count]
-        return ["launch", "local", self.config, "--workdir", workdir, *jobs, *options]
-
+from tools.results.recipe import SEEDS
+from tools.results.recipe import Recipe
 
 _DIGITS = (
     "always the commonest class 0.103; logistic regression 0.900, nearest neighbour"
@@ -100,7 +60,7 @@ RECIPES = (
         )
         for config in ("async_sequence/tiny", "async_sequence/smbr_tiny")
         for overrides, seeds, processes in (
-            ((), _SEEDS, 2),
+            ((), SEEDS, 2),
             # As many updates, each from the gradients of both.
             (("strategy.synchronous=true",), (0,), 0),
         )
@@ -286,14 +246,14 @@ RECIPES = (
                 0.2,
                 "cross entropy alone, below",
                 (),
-                _SEEDS,
+                SEEDS,
             ),
             (
                 "against_errors",
                 0.26,
                 "minimum word error rate, above",
                 ("objective.cross_entropy_weight=1000",),
-                _SEEDS,
+                SEEDS,
             ),
             (
                 "drawn_errors",

@@ -15,7 +15,7 @@ from tools.results.parts import RUNS
 from tools.results.parts import part_file
 from tools.results.parts import python
 from tools.results.parts import tfmodels
-from tools.results.recipes import Recipe
+from tools.results.recipe import Recipe
 from trainers.configuration import read_yaml
 
 _COLUMNS = {"tflite_int8": "integer-only TFLite", "integer": "integer engine, the same"}

@@ -1,5 +1,6 @@
 """Makes a run folder of somebody else's decoder-only language model."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tools.convert.llama2c import read_llama2c
 from tools.convert.safetensors import read_safetensors
 from tools.convert.transformers import FAMILIES
 from tools.convert.weights import Weights
+from trainers.data.config import StoriesData
 from trainers.experiment import Experiment
 
 
@@ -34,7 +36,24 @@ def convert_transformer(path: Path, experiment: Experiment, workdir: Path) -> No
     from tools.convert.runs import write_run
 
     folder = new_folder(workdir)
-    write_run(folder, experiment, read_transformer(path, experiment.model))
+    arrays = read_transformer(path, experiment.model)
+    if isinstance(experiment.data, StoriesData):
+        experiment = _with_pieces(experiment, experiment.data, workdir)
+    write_run(folder, experiment, arrays)
+
+
+def _with_pieces(
+    experiment: Experiment, data: StoriesData, workdir: Path
+) -> Experiment:
+    """The same with the tokenizer in its own folder."""
+    from trainers.data.tokens.stories import open_pieces
+    from trainers.files import write_atomically
+
+    own = workdir / "pieces.json"
+    plain = open_pieces(data.tokenizer).plain()
+    write_atomically(own, json.dumps(plain, ensure_ascii=False, indent=0))
+    changed = data.model_copy(update={"tokenizer": str(own)})
+    return experiment.model_copy(update={"data": changed})
 
 
 def read_transformer(path: Path, config: Any) -> dict[str, np.ndarray]:

@@ -102,9 +102,9 @@ def _read_gpt2(weights: Weights, start: str, config: TransformerConfig) -> Array
         kernel = weights.take(f"{place}.attn.c_attn.weight", d, 3 * d)
         bias = weights.take(f"{place}.attn.c_attn.bias", 3 * d)
         for part, role in enumerate(("query", "key", "value")):
-            columns = slice(part * d, (part + 1) * d)
-            made[f"{attention}_{role}/kernel"] = kernel[:, columns]
-            made[f"{attention}_{role}/bias"] = bias[columns]
+            own = slice(part * d, (part + 1) * d)
+            made[f"{attention}_{role}/kernel"] = kernel[:, own]
+            made[f"{attention}_{role}/bias"] = bias[own]
         # Kept as [in, out], as ours are.
         for name, ours, rows, columns in (
             ("attn.c_proj", f"{attention}_output", d, d),

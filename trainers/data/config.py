@@ -184,6 +184,24 @@ class TextData(TokenData):
         return (*super().held_out_splits(), *share)
 
 
+class StoriesData(TokenData):
+    """UTF-8 text files of short texts, as pieces of another program's vocabulary.
+
+    Each text begins with the piece ``<s>``. Longer ones than the model's ``max_length``
+    are cut, and no piece is predicted twice.
+    """
+
+    kind: Literal["stories"] = "stories"
+    train: str
+    """File of the training split."""
+    validation: str | None = None
+    test: str | None = None
+    tokenizer: str
+    """A byte-pair ``.model`` of SentencePiece, or a ``.json`` that was made of one."""
+    separator: str = pydantic.Field(default="<|endoftext|>", min_length=1)
+    """What stands between two texts."""
+
+
 class UtteranceData(Data):
     """What every source of spoken utterances has.
 

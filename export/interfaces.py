@@ -65,7 +65,7 @@ class Signatures(Protocol):
     accuracy: str
     """The figure of `Task.report` that quantization must not lower too much."""
     file_names: tuple[str, ...]
-    """Names of the text files that `files_of` makes."""
+    """Names of the text files that `files_of` makes, of some runs at least."""
 
     floating: tuple[str, ...]
     """Endpoints for the device whose arithmetic stays in floating point, where ranges

@@ -54,7 +54,7 @@ class Artefact:
     def signatures(self) -> Signatures:
         """What the artefact's kind of task exports."""
         cls = signatures_class(self.experiment.task.kind)
-        names = cls.file_names
+        names = [name for name in cls.file_names if name in self.manifest.files]
         files = {name: (self.path / name).read_text(encoding="utf-8") for name in names}
         return cls(self.experiment, files)
 

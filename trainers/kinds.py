@@ -21,6 +21,7 @@ from trainers.data.config import RecordedUtterancesData
 from trainers.data.config import RecordsData
 from trainers.data.config import SortingData
 from trainers.data.config import SpokenDigitsData
+from trainers.data.config import StoriesData
 from trainers.data.config import TextData
 from trainers.data.config import TokenData
 from trainers.data.config import UtteranceData
@@ -93,6 +94,7 @@ AnyData = Annotated[
     | SortingData
     | SpeechManifestData
     | SpokenDigitsData
+    | StoriesData
     | TextData
     | WordLoopData,
     pydantic.Field(discriminator="kind"),

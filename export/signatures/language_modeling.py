@@ -1,5 +1,6 @@
 """What is exported for language modelling: tokens in, scores of the next ones out."""
 
+import json
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +13,18 @@ from export.interfaces import Arrays
 from export.interfaces import Endpoint
 from export.interfaces import Program
 from export.signatures.agreement import same_best
+from tfmodels.text.sentence_pieces import SentencePieces
 from trainers.data.config import TokenData
 from trainers.data.tokens.dataset import token_dataset
+from trainers.data.tokens.sources import Notation
 from trainers.data.tokens.sources import open_notation
 from trainers.data.tokens.sources import open_tokens
+from trainers.data.tokens.stories import Pieces
 from trainers.experiment import Experiment
 from trainers.interfaces import Batch
 from trainers.tasks.language_modeling import continuation
+
+_PIECES = "pieces.json"
 
 
 class LanguageModelingSignatures:
@@ -29,24 +35,32 @@ class LanguageModelingSignatures:
     """
 
     accuracy = "token_accuracy"
-    file_names: tuple[str, ...] = ()
+    file_names: tuple[str, ...] = (_PIECES,)
     floating: tuple[str, ...] = ()
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
-        """Takes the run's configuration; there are no files."""
+        """Takes the run's configuration, and the vocabulary where it is foreign."""
         model: Any = experiment.model
         data: Any = experiment.training_stages()[-1].data
         self._length: int = model.max_length
         self._num_tokens: int = model.vocabulary_size
         self._seed = experiment.run.seed
-        self._notation = open_notation(data, self._length)
+        self._notation: Notation
+        if _PIECES in files:
+            pieces = SentencePieces.from_plain(json.loads(files[_PIECES]))
+            self._notation = Pieces(pieces, self._length)
+        else:
+            self._notation = open_notation(data, self._length)
         # The device takes one sequence at a time; the others get the same ones.
         self._data: TokenData = data.model_copy(update={"batch_size": 1})
 
     @staticmethod
     def files_of(task: Any) -> dict[str, str]:
-        """None: the configuration says what the tokens mean."""
-        return {}
+        """The vocabulary of `stories`; of others the configuration says it all."""
+        if task.pieces is None:
+            return {}
+        plain = task.pieces.plain()
+        return {_PIECES: json.dumps(plain, ensure_ascii=False, indent=0)}
 
     def deployed(self, model: keras.Model) -> keras.Model:
         """The model itself."""

@@ -13,11 +13,6 @@ from tools.convert.layouts import Layout
 app = typer.Typer(no_args_is_help=True, help="Bring weights of other programs.")
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps the name of the model a sub-command, though there is one only."""
-
-
 @app.command("gnmt")
 def gnmt_command(
     weights: Annotated[
@@ -39,6 +34,28 @@ def gnmt_command(
     experiment = load_experiment(config, overrides or ())
     load_tensorflow()
     convert_gnmt(weights, experiment, layout, workdir, forget_bias)
+    print_to_terminal(
+        f"Converted to {workdir}. Look at it with: tfmodels evaluate {workdir}"
+    )
+
+
+@app.command("transformer")
+def transformer_command(
+    weights: Annotated[
+        Path, typer.Argument(help="llama2.c's .bin, or .safetensors of Llama or GPT-2.")
+    ],
+    config: Config,
+    workdir: Annotated[Path, typer.Option(help="Folder of the run, new.")],
+    overrides: Overrides = None,
+) -> None:
+    """Make a run folder of somebody else's language model."""
+    from tools.convert.language_models import convert_transformer
+    from tools.quiet import load_tensorflow
+    from trainers.configuration import load_experiment
+
+    experiment = load_experiment(config, overrides or ())
+    load_tensorflow()
+    convert_transformer(weights, experiment, workdir)
     print_to_terminal(
         f"Converted to {workdir}. Look at it with: tfmodels evaluate {workdir}"
     )

@@ -12,8 +12,6 @@ from tools.convert.layouts import Layout
 from tools.convert.weights import Weights
 from trainers.experiment import Experiment
 
-_STAGE = "converted"
-
 
 def convert_gnmt(
     path: Path,
@@ -37,28 +35,13 @@ def convert_gnmt(
         run.
       DataError: the file is damaged, or arrays are missing, left over or misshapen.
     """
-    from trainers.runs import RunFolder
-    from trainers.stages import open_strategy
-    from trainers.state import placed_variables
+    from tools.convert.runs import new_folder
+    from tools.convert.runs import write_run
 
-    folder = RunFolder(workdir)
-    if folder.config.exists():
-        raise ConfigError(
-            f"{workdir} holds a run already. Expected --workdir to be a new folder."
-            f" Received {workdir}; choose another."
-        )
+    folder = new_folder(workdir)
     config: Any = experiment.model
     arrays = read_gnmt(Weights.read(path), config, layout, forget_bias)
-    with open_strategy(experiment) as (strategy, stages):
-        state = placed_variables(strategy.build(stages))
-        for name, variable in state.items():
-            kind, variable_name = name.split("/", 1)
-            if variable_name in arrays:
-                variable.assign(arrays[variable_name])
-            elif kind == "average":
-                variable.assign(state[f"model/{variable_name}"])
-        folder.claim(experiment)
-        folder.checkpoints().save(state, 0, _STAGE)
+    write_run(folder, experiment, arrays)
 
 
 def read_gnmt(

@@ -163,6 +163,43 @@ class TextData(TokenData):
     """File of the training split."""
     validation: str | None = None
     test: str | None = None
+    test_share: float | None = pydantic.Field(default=None, gt=0, lt=1)
+    """The end of `train` that is the test split instead of a file of its own."""
+    made_when_missing: bool = False
+    """Where `train` is no file, learn from a text that is made here."""
+
+    @pydantic.model_validator(mode="after")
+    def _one_test_split(self) -> Self:
+        if self.test is not None and self.test_share is not None:
+            raise ValueError(
+                "a text has one test split. Expected a file, test, or a share of train,"
+                f" test_share. Received test: {self.test} and test_share:"
+                f" {self.test_share}."
+            )
+        return self
+
+    def held_out_splits(self) -> tuple[str, ...]:
+        """The configured splits that are not for training."""
+        share = () if self.test_share is None else ("test",)
+        return (*super().held_out_splits(), *share)
+
+
+class StoriesData(TokenData):
+    """UTF-8 text files of short texts, as pieces of another program's vocabulary.
+
+    Each text begins with the piece ``<s>``. Longer ones than the model's ``max_length``
+    are cut, and no piece is predicted twice.
+    """
+
+    kind: Literal["stories"] = "stories"
+    train: str
+    """File of the training split."""
+    validation: str | None = None
+    test: str | None = None
+    tokenizer: str
+    """A byte-pair ``.model`` of SentencePiece, or a ``.json`` that was made of one."""
+    separator: str = pydantic.Field(default="<|endoftext|>", min_length=1)
+    """What stands between two texts."""
 
 
 class UtteranceData(Data):

@@ -12,12 +12,14 @@ from tfmodels.metrics.classification import top_k
 from tfmodels.metrics.language_modeling import log_loss
 from tfmodels.metrics.language_modeling import sequence_accuracy
 from tfmodels.text.graphemes import Graphemes
+from tfmodels.text.sentence_pieces import SentencePieces
 from trainers.data.speech.transcripts import TranscriptSource
 from trainers.data.stream import steps_per_epoch
 from trainers.data.tokens.dataset import token_dataset
 from trainers.data.tokens.sources import Notation
 from trainers.data.tokens.sources import TokenSource
 from trainers.data.tokens.sources import open_tokens
+from trainers.data.tokens.stories import StoriesSource
 from trainers.experiment import RunConfig
 from trainers.interfaces import Batch
 from trainers.interfaces import Outputs
@@ -63,6 +65,10 @@ class LanguageModeling:
         """What the tokens of transcripts mean."""
         if isinstance(source, TranscriptSource):
             self.graphemes = source.graphemes
+        self.pieces: SentencePieces | None = None
+        """What the tokens of stories mean."""
+        if isinstance(source, StoriesSource):
+            self.pieces = source.pieces
         self.batch_size: int = data.batch_size
         self.steps_per_epoch: int = steps_per_epoch(
             source.size, data.batch_size, data.last_batch

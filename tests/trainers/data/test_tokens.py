@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from trainers.data.config import SortingData
 from trainers.data.config import TextData
 from trainers.data.tokens.dataset import token_dataset
+from trainers.data.tokens.made import made_text
 from trainers.data.tokens.sources import open_tokens
 from trainers.interfaces import Shard
 
@@ -176,3 +178,31 @@ def test_unusable_files_name_the_key(tmp_path, text_config, split, content, mess
         open_tokens(config, split, 8)
     assert f"data.{split}" in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_a_share_of_one_file_is_the_test_split(text_config):
+    share = text_config.model_copy(update={"test": None, "test_share": 0.25})
+    assert share.held_out_splits() == ("test",)
+    whole = TEXT.encode()
+    test = bytes(joined(batches(share, "test", 99), "tokens").ravel().tolist())
+    end = len(whole) - len(whole) // 4
+    assert test.startswith(whole[end : end + 16])
+    assert open_tokens(share, "train", 8).size == -(-(end - 1) // 8)
+    with pytest.raises(ConfigError, match="one test split"):
+        TextData.parse({**share.plain(), "test": "a file"})
+
+
+def test_a_text_is_made_where_there_is_none(tmp_path):
+    config = TextData(
+        batch_size=4,
+        train=str(tmp_path / "absent"),
+        test_share=0.1,
+        made_when_missing=True,
+    )
+    made = made_text()
+    assert made == made_text()
+    assert 900_000 < len(made) < 1_300_000
+    tests = open_tokens(config, "test", 64).size
+    assert open_tokens(config, "train", 64).size == pytest.approx(9 * tests, rel=0.01)
+    (tmp_path / "absent").write_text("There is one now, of so few characters. " * 4)
+    assert open_tokens(config, "train", 64).size == 3

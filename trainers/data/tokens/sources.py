@@ -13,6 +13,9 @@ from trainers.data.config import TokenData
 from trainers.data.speech.config import SpeechData
 from trainers.data.speech.transcripts import open_transcripts
 from trainers.data.tokens.sorting import SortingSource
+from trainers.data.tokens.stories import Pieces
+from trainers.data.tokens.stories import open_pieces
+from trainers.data.tokens.stories import open_stories
 from trainers.data.tokens.text import Bytes
 from trainers.data.tokens.text import open_text
 
@@ -65,12 +68,14 @@ class TokenSource(Notation, Protocol):
 
 _OPEN: dict[str, Callable[[Any, str, int], TokenSource]] = {
     "sorting": SortingSource,
+    "stories": open_stories,
     "text": open_text,
 }
 """Of data without varieties."""
 
 _NOTATION: dict[str, Callable[[Any, int], Notation]] = {
     "sorting": lambda config, length: SortingSource(config, "train", length),
+    "stories": lambda config, length: Pieces(open_pieces(config.tokenizer), length),
     "text": lambda config, length: Bytes(length),
 }
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfmodels.errors import DataError
 from trainers.data.config import TextData
+from trainers.data.tokens.made import made_text
 
 _CONTINUES = 0b1000_0000
 _HIGH_BITS = 0b1100_0000
@@ -74,23 +75,35 @@ class TextSource(Bytes):
 
 
 def open_text(config: TextData, split: str, length: int) -> TextSource:
-    """Reads the file of one split.
+    """Reads the text of one split.
 
     Raises:
       DataError: the file is missing or does not fill one window.
     """
-    path = Path(getattr(config, split))
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"cannot read the text {path}: {error.strerror}. Expected a UTF-8 file;"
-            f" correct data.{split}."
-        ) from None
+    share = config.test_share
+    key = "train" if split == "test" and share is not None else split
+    path = Path(getattr(config, key))
+    if config.made_when_missing and key == "train" and not path.exists():
+        text = made_text().encode()
+    else:
+        text = _read(path, key)
+    if share is not None and split != "validation":
+        end = len(text) - int(len(text) * share)
+        text = text[:end] if split == "train" else text[end:]
     if len(text) <= length:
         raise DataError(
             f"the text {path} is too short. Expected more than {length} bytes, the"
-            f" model's max_length; received {len(text)}. Correct data.{split} or lower"
+            f" model's max_length; received {len(text)}. Correct data.{key} or lower"
             " model.max_length."
         )
     return TextSource(text, length)
+
+
+def _read(path: Path, key: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"cannot read the text {path}: {error.strerror}. Expected a UTF-8 file;"
+            f" correct data.{key}."
+        ) from None

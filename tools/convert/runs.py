@@ -1,0 +1,54 @@
+"""Makes run folders of arrays that other programs have trained."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tfmodels.errors import ConfigError
+from trainers.experiment import Experiment
+from trainers.runs import RunFolder
+from trainers.stages import open_strategy
+from trainers.state import placed_variables
+
+_STAGE = "converted"
+
+
+def new_folder(workdir: Path) -> RunFolder:
+    """A folder without a run.
+
+    Raises:
+      ConfigError: there is one in it.
+    """
+    folder = RunFolder(workdir)
+    if folder.config.exists():
+        raise ConfigError(
+            f"{workdir} holds a run already. Expected --workdir to be a new folder."
+            f" Received {workdir}; choose another."
+        )
+    return folder
+
+
+def write_run(
+    folder: RunFolder, experiment: Experiment, arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Writes a run of step 0, with which training, evaluation and export go on.
+
+    Args:
+      folder: what `new_folder` returned.
+      experiment: the configuration of a model of the same sizes.
+      arrays: float32, by the names of variables in checkpoints.
+
+    Raises:
+      DataError: the folder cannot be written.
+    """
+    with open_strategy(experiment) as (strategy, stages):
+        state = placed_variables(strategy.build(stages))
+        for name, variable in state.items():
+            kind, variable_name = name.split("/", 1)
+            if variable_name in arrays:
+                variable.assign(arrays[variable_name])
+            elif kind == "average":
+                variable.assign(state[f"model/{variable_name}"])
+        folder.claim(experiment)
+        folder.checkpoints().save(state, 0, _STAGE)

@@ -12,6 +12,7 @@ from tfmodels.config import Config
 from tfmodels.config import tagged_union
 from tfmodels.gnmt.config import GNMTConfig
 from tfmodels.las.config import LASConfig
+from tfmodels.tacotron.config import TacotronConfig
 from tfmodels.transformer.config import TransformerConfig
 from trainers.data.config import DigitsData
 from trainers.data.config import ImageData
@@ -31,8 +32,11 @@ from trainers.data.parallel.config import ParallelTextData
 from trainers.data.speech.config import ConnectedDigitsData
 from trainers.data.speech.config import SpeechData
 from trainers.data.speech.config import SpeechManifestData
+from trainers.data.synthesis.config import SynthesisData
+from trainers.data.synthesis.config import SynthesisManifestData
 from trainers.objectives.config import CrossEntropyConfig
 from trainers.objectives.config import ExpectedRewardConfig
+from trainers.objectives.config import SynthesisConfig
 from trainers.objectives.minimum_word_error.config import MinimumWordErrorConfig
 from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
 from trainers.objectives.sequence_discriminative.config import (
@@ -42,6 +46,7 @@ from trainers.tasks.config import AcousticModelingConfig
 from trainers.tasks.config import ImageClassificationConfig
 from trainers.tasks.config import LanguageModelingConfig
 from trainers.tasks.config import SpeechRecognitionConfig
+from trainers.tasks.config import SpeechSynthesisConfig
 from trainers.tasks.config import TranslationConfig
 
 if TYPE_CHECKING:
@@ -51,6 +56,7 @@ if TYPE_CHECKING:
         | ImageClassificationConfig
         | LanguageModelingConfig
         | SpeechRecognitionConfig
+        | SpeechSynthesisConfig
         | TranslationConfig
     )
     AnyObjective = (
@@ -59,6 +65,7 @@ if TYPE_CHECKING:
         | MinimumWordErrorConfig
         | RewardAugmentedConfig
         | SequenceDiscriminativeConfig
+        | SynthesisConfig
     )
 else:
     AnyModel = tagged_union(entry.config for entry in MODELS.values())
@@ -68,6 +75,7 @@ else:
             ImageClassificationConfig,
             LanguageModelingConfig,
             SpeechRecognitionConfig,
+            SpeechSynthesisConfig,
             TranslationConfig,
         ]
     )
@@ -78,6 +86,7 @@ else:
             MinimumWordErrorConfig,
             RewardAugmentedConfig,
             SequenceDiscriminativeConfig,
+            SynthesisConfig,
         ]
     )
 
@@ -93,6 +102,7 @@ AnyData = Annotated[
     | SortingData
     | SpeechManifestData
     | SpokenDigitsData
+    | SynthesisManifestData
     | TextData
     | WordLoopData,
     pydantic.Field(discriminator="kind"),
@@ -103,6 +113,7 @@ DATA_OF_TASK: dict[type[Config], tuple[type[Config], ...]] = {
     ImageClassificationConfig: (ImageData,),
     LanguageModelingConfig: (TokenData, SpeechData),
     SpeechRecognitionConfig: (SpeechData,),
+    SpeechSynthesisConfig: (SynthesisData,),
     TranslationConfig: (ParallelData,),
 }
 """What each task can learn from; a language model of speech, the transcripts."""
@@ -112,6 +123,7 @@ MODEL_OF_TASK: dict[type[Config], type[Config]] = {
     ImageClassificationConfig: ImageClassifierConfig,
     LanguageModelingConfig: TransformerConfig,
     SpeechRecognitionConfig: LASConfig,
+    SpeechSynthesisConfig: TacotronConfig,
     TranslationConfig: GNMTConfig,
 }
 """What each task can teach."""
@@ -120,5 +132,6 @@ TASK_OF_OBJECTIVE: dict[type[Config], type[Config]] = {
     ExpectedRewardConfig: TranslationConfig,
     MinimumWordErrorConfig: SpeechRecognitionConfig,
     SequenceDiscriminativeConfig: AcousticModelingConfig,
+    SynthesisConfig: SpeechSynthesisConfig,
 }
 """Objectives that need one kind of task; others suit all."""

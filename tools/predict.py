@@ -29,9 +29,28 @@ def predict_command(
             help="Recognise recordings as if somebody spoke: what may change in [].",
         ),
     ] = False,
+    speaker: Annotated[str | None, typer.Option(help="Who says a text.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Language of a text that is to be said.")
+    ] = None,
+    accent: Annotated[
+        str | None,
+        typer.Option(help="Language in whose manner it is said, if another one."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="WAV file for what is said.")
+    ] = None,
     overrides: Overrides = None,
 ) -> None:
     """Predict on files or text with a trained run or an exported artefact."""
+    voice = {"speaker": speaker, "language": language, "accent": accent}
+    chosen = [f"task.{key}={name}" for key, name in voice.items() if name is not None]
+    overrides = [*(overrides or ()), *chosen]
+    if output is not None and len(inputs) != 1:
+        raise ConfigError(
+            "--output: one file holds one answer. Expected one input. Received"
+            f" {len(inputs)}."
+        )
     is_artefact = (model / "manifest.json").exists()
     if is_artefact and overrides:
         raise ConfigError(
@@ -39,11 +58,13 @@ def predict_command(
             f" run's folder. Received --set {overrides[0]}."
         )
     if stream:
-        _print_streams(model, inputs, overrides or ())
+        _print_streams(model, inputs, overrides)
         return
-    predict = _artefact(model) if is_artefact else _run(model, overrides or ())
+    predict = _artefact(model) if is_artefact else _run(model, overrides)
     for source in inputs:
         answer = predict(source)
+        if output is not None:
+            _write(answer, output)
         if nbest is None:
             print_to_terminal(f"{source}: {answer}")
         elif hasattr(answer, "table"):
@@ -53,6 +74,15 @@ def predict_command(
                 "--nbest: this model gives one answer. Expected a model that searches,"
                 f" such as a translator, or no --nbest. Received {nbest} for {model}."
             )
+
+
+def _write(answer: Any, path: Path) -> None:
+    if not hasattr(answer, "write"):
+        raise ConfigError(
+            "--output: this model's answers are no sound. Expected a synthesiser's run,"
+            f" or no --output. Received {path}."
+        )
+    answer.write(path)
 
 
 def _artefact(folder: Path) -> Callable[[str], Any]:

@@ -14,6 +14,7 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
         ),
         "language_modeling": "trainers.tasks.language_modeling:LanguageModeling",
         "speech_recognition": ("trainers.tasks.speech_recognition:SpeechRecognition"),
+        "speech_synthesis": "trainers.tasks.speech_synthesis:SpeechSynthesis",
         "translation": "trainers.tasks.translation:Translation",
     },
     "objective": {
@@ -29,6 +30,7 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
             "trainers.objectives.sequence_discriminative.objective"
             ":SequenceDiscriminative"
         ),
+        "synthesis": "trainers.objectives.synthesis:Synthesis",
     },
     "strategy": {
         "data_parallel": "trainers.strategies.data_parallel.strategy:DataParallel",

@@ -12,6 +12,7 @@ from tfmodels.config import Config
 from tfmodels.config import tagged_union
 from tfmodels.gnmt.config import GNMTConfig
 from tfmodels.las.config import LASConfig
+from tfmodels.tacotron.config import TacotronConfig
 from tfmodels.transformer.config import TransformerConfig
 from trainers.data.config import DigitsData
 from trainers.data.config import ImageData
@@ -32,8 +33,11 @@ from trainers.data.parallel.config import ParallelTextData
 from trainers.data.speech.config import ConnectedDigitsData
 from trainers.data.speech.config import SpeechData
 from trainers.data.speech.config import SpeechManifestData
+from trainers.data.synthesis.config import SynthesisData
+from trainers.data.synthesis.config import SynthesisManifestData
 from trainers.objectives.config import CrossEntropyConfig
 from trainers.objectives.config import ExpectedRewardConfig
+from trainers.objectives.config import SynthesisConfig
 from trainers.objectives.minimum_word_error.config import MinimumWordErrorConfig
 from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
 from trainers.objectives.sequence_discriminative.config import (
@@ -43,6 +47,7 @@ from trainers.tasks.config import AcousticModelingConfig
 from trainers.tasks.config import ImageClassificationConfig
 from trainers.tasks.config import LanguageModelingConfig
 from trainers.tasks.config import SpeechRecognitionConfig
+from trainers.tasks.config import SpeechSynthesisConfig
 from trainers.tasks.config import TranslationConfig
 
 if TYPE_CHECKING:
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
         | ImageClassificationConfig
         | LanguageModelingConfig
         | SpeechRecognitionConfig
+        | SpeechSynthesisConfig
         | TranslationConfig
     )
     AnyObjective = (
@@ -60,6 +66,7 @@ if TYPE_CHECKING:
         | MinimumWordErrorConfig
         | RewardAugmentedConfig
         | SequenceDiscriminativeConfig
+        | SynthesisConfig
     )
 else:
     AnyModel = tagged_union(entry.config for entry in MODELS.values())
@@ -69,6 +76,7 @@ else:
             ImageClassificationConfig,
             LanguageModelingConfig,
             SpeechRecognitionConfig,
+            SpeechSynthesisConfig,
             TranslationConfig,
         ]
     )
@@ -79,6 +87,7 @@ else:
             MinimumWordErrorConfig,
             RewardAugmentedConfig,
             SequenceDiscriminativeConfig,
+            SynthesisConfig,
         ]
     )
 
@@ -95,6 +104,7 @@ AnyData = Annotated[
     | SpeechManifestData
     | SpokenDigitsData
     | StoriesData
+    | SynthesisManifestData
     | TextData
     | WordLoopData,
     pydantic.Field(discriminator="kind"),
@@ -105,6 +115,7 @@ DATA_OF_TASK: dict[type[Config], tuple[type[Config], ...]] = {
     ImageClassificationConfig: (ImageData,),
     LanguageModelingConfig: (TokenData, SpeechData),
     SpeechRecognitionConfig: (SpeechData,),
+    SpeechSynthesisConfig: (SynthesisData,),
     TranslationConfig: (ParallelData,),
 }
 """What each task can learn from; a language model of speech, the transcripts."""
@@ -114,6 +125,7 @@ MODEL_OF_TASK: dict[type[Config], type[Config]] = {
     ImageClassificationConfig: ImageClassifierConfig,
     LanguageModelingConfig: TransformerConfig,
     SpeechRecognitionConfig: LASConfig,
+    SpeechSynthesisConfig: TacotronConfig,
     TranslationConfig: GNMTConfig,
 }
 """What each task can teach."""
@@ -122,5 +134,6 @@ TASK_OF_OBJECTIVE: dict[type[Config], type[Config]] = {
     ExpectedRewardConfig: TranslationConfig,
     MinimumWordErrorConfig: SpeechRecognitionConfig,
     SequenceDiscriminativeConfig: AcousticModelingConfig,
+    SynthesisConfig: SpeechSynthesisConfig,
 }
 """Objectives that need one kind of task; others suit all."""

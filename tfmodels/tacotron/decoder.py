@@ -1,5 +1,6 @@
 """The decoder: two LSTMs over attention, over whole targets or step by step."""
 
+from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
 
@@ -159,7 +160,8 @@ class Decoder(keras.layers.Layer):
         )
         widths.append(memory["mask"].shape[-1])
         h2, context, alignment = (
-            tf.transpose(each, (1, 0, 2)) for each in stack(arrays, widths)
+            tf.ensure_shape(tf.transpose(each, (1, 0, 2)), [None, most, None])
+            for each in stack(arrays, widths)
         )
         frames, stop = self._shown(tf.concat([h2, context], -1))
         frames = tf.reshape(
@@ -178,15 +180,25 @@ class Decoder(keras.layers.Layer):
           memory: see `Memory`.
           noise: floating-point [b, 2, P], see `noise`.
         """
-        x = self._prenet(frame, noise)
-        kernel = value(self.lstms[0].kernel)[: x.shape[-1]]
-        sums = tf.matmul(x, kernel) + self._fed(0, memory)
-        after = self._stepper(memory, self._fed(1, memory))(sums, state, None)
-        frames, stop = self._shown(tf.concat([after["h2"], after["context"]], -1))
-        frames = tf.reshape(
-            frames, [-1, self._config.frames_per_step, self._config.mel_bins]
-        )
-        return Decoded(frames, stop[:, None], after["alignment"][:, None]), after
+        return self.stepper(memory)(frame, state, noise)
+
+    def stepper(self, memory: Memory) -> Callable[[Any, State, Any], Any]:
+        """A function of all but the memory that does what `step` does, for loops: what
+        depends on the memory alone is computed here, once."""
+        kernel = value(self.lstms[0].kernel)[: self._config.decoder.prenet_dim]
+        low, high = (self._fed(number, memory) for number in (0, 1))
+        following = self._stepper(memory, high)
+        shape = [-1, self._config.frames_per_step, self._config.mel_bins]
+
+        def step(frame: Any, state: State, noise: Any) -> tuple[Decoded, State]:
+            sums = tf.matmul(self._prenet(frame, noise), kernel) + low
+            after = following(sums, state, None)
+            seen = tf.concat([after["h2"], after["context"]], -1)
+            frames, stop = self._shown(seen)
+            frames = tf.reshape(frames, shape)
+            return Decoded(frames, stop[:, None], after["alignment"][:, None]), after
+
+        return step
 
     def _fed(self, number: int, memory: Memory) -> tf.Tensor:
         """What biases and the condition add to an LSTM's sums, [b, 4 H]."""

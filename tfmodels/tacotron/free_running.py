@@ -58,6 +58,7 @@ def free_run(
     last_symbol = symbol_lengths - 1
     first = decoder.initial_state(memory)
     names = tuple(first)
+    step = decoder.stepper(memory)
     bins, length = decoder.mel_bins, memory["mask"].shape[-1]
     dtype = memory["values"].dtype
     arrays = [
@@ -72,7 +73,7 @@ def free_run(
         going = reason == 0
         noise = decoder.noise(seed, 1, t)[:, 0]
         before = dict(zip(names, state, strict=True))
-        made, after = decoder.step(frame, before, memory, noise)
+        made, after = step(frame, before, noise)
         alignment = made.alignment[:, 0]
         looked = tf.argmax(alignment, -1, tf.int32) == last_symbol
         stayed = tf.where(looked, stayed + 1, 0)

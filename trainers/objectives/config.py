@@ -27,3 +27,31 @@ class ExpectedRewardConfig(LengthConfig):
     """Answers drawn for each source; their mean reward is the baseline of each."""
     likelihood_weight: float = pydantic.Field(default=0.017, ge=0)
     """Weight of the right answer's log-probability (Wu et al., equation 9)."""
+
+
+class SynthesisConfig(Config):
+    """Errors of frames, the end, and terms that guide the model of a synthesiser.
+
+    Z19 is Zhang et al., arXiv 1907.04448.
+    """
+
+    kind: Literal["synthesis"] = "synthesis"
+    stop_weight: float = pydantic.Field(default=1.0, ge=0)
+    """Weight of the cross entropy of the end."""
+    stop_positive: float = pydantic.Field(default=10.0, gt=0)
+    """How much the last step counts in it, each other one counting 1."""
+    kl_weight: float = pydantic.Field(default=1e-4, ge=0)
+    """Weight of the divergence of residuals from their prior, once it has risen."""
+    kl_steps: pydantic.PositiveInt = 10_000
+    """Steps in which it rises from 0."""
+    classifier_weight: float = pydantic.Field(default=0.02, ge=0)
+    """Weight of the adversary's cross entropy (Z19)."""
+    guided_weight: float = pydantic.Field(default=0.0, ge=0)
+    """Weight at first of attention far from the diagonal (arXiv 1710.08969)."""
+    guided_width: float = pydantic.Field(default=0.2, gt=0)
+    """How far from it attention is free, a share of the lengths."""
+    alignment_weight: float = pydantic.Field(default=0.0, ge=0)
+    """Weight at first of ``-log`` of the attention to the true symbol, where the times
+    of phonemes are known."""
+    guidance_steps: pydantic.PositiveInt = 10_000
+    """Steps in which both weights fall to 0."""

@@ -141,14 +141,19 @@ def labelled_sequences(
 
 
 def spectrograms(
-    sounds: Sequence[np.ndarray], labels: Sequence[str], predictions: Sequence[str]
+    sounds: Sequence[np.ndarray],
+    labels: Sequence[str],
+    predictions: Sequence[str],
+    *,
+    rate: float = _FRAMES_A_SECOND,
 ) -> Figure:
     """Sounds under what was understood, wrong texts in red with the label.
 
     Args:
-      sounds: N times float [T, D], 100 frames a second, energies of D bands.
+      sounds: N times float [T, D], energies of D bands.
       labels: N texts; what is no ASCII is escaped, and long ones are cut.
       predictions: N texts.
+      rate: frames a second.
     """
     figure, grid = _grid(len(sounds), width=5.0, height=1.9)
     for axes, sound, label, prediction in zip(
@@ -156,7 +161,7 @@ def spectrograms(
     ):
         right = label == prediction
         title = prediction if right else f"{prediction} ({label})"
-        bounds = (0, len(sound) / _FRAMES_A_SECOND, 0, sound.shape[1])
+        bounds = (0, len(sound) / rate, 0, sound.shape[1])
         axes.imshow(sound.T, origin="lower", aspect="auto", extent=bounds)
         axes.tick_params(labelsize="x-small")
         axes.set_yticks([])

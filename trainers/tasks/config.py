@@ -100,6 +100,22 @@ class SpeechRecognitionConfig(Config):
         return self
 
 
+class SpeechSynthesisConfig(Config):
+    """Text in, speech out, in any voice and with any accent of the data."""
+
+    kind: Literal["speech_synthesis"] = "speech_synthesis"
+    max_frames: pydantic.PositiveInt = 192
+    """Frames after which an evaluation takes it that an utterance does not end."""
+    speaker: str | None = None
+    """Who says predictions; the first speaker when absent."""
+    language: str | None = None
+    """Language of the text of predictions, which eSpeak NG makes phonemes of; the first
+    one of the data when absent."""
+    accent: str | None = None
+    """Language of the data in whose manner predictions are said; `language` when
+    absent."""
+
+
 class AcousticModelingConfig(Config):
     """Scores of the states of a hidden Markov model in every frame of an utterance.
 

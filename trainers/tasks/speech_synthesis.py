@@ -1,0 +1,292 @@
+"""Speech synthesis: texts in, mel spectra in any voice and language out."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfmodels.audio.griffin_lim import GriffinLim
+from tfmodels.errors import ConfigError
+from tfmodels.errors import DataError
+from tfmodels.metrics.classification import top_k
+from tfmodels.tacotron.free_running import STOP_REASONS
+from trainers.data.synthesis.dataset import synthesis_dataset
+from trainers.data.synthesis.espeak_voices import phonemes_of
+from trainers.data.synthesis.source import open_synthesis
+from trainers.experiment import RunConfig
+from trainers.interfaces import Batch
+from trainers.interfaces import Outputs
+from trainers.interfaces import Shard
+from trainers.interfaces import Totals
+from trainers.tasks import synthesis_pictures as pictures
+from trainers.tasks.config import SpeechSynthesisConfig
+from trainers.tasks.models import build_model
+from trainers.tasks.models import check_model
+from trainers.tasks.spoken import Spoken
+from trainers.tasks.synthesis_judge import SynthesisJudge
+from trainers.totals import means
+
+_SOURCE = ("symbols", "tones", "symbol_lengths", "speaker", "language")
+_FRAMES_PER_SYMBOL = 20
+_MORE_FRAMES = 100
+# Texts are filled up to multiples of so many symbols.
+_SYMBOLS_AT_ONCE = 32
+
+
+class FramesPer(NamedTuple):
+    """How many frames of the training split there are, in the mean, to one of these."""
+
+    step: float
+    """A step of the decoder."""
+    symbol: float
+    utterance: float
+
+
+class SpeechSynthesis:
+    """Symbols, a speaker and a language in, normalised mel spectra out.
+
+    Batches are those of `trainers.data.synthesis.dataset.synthesis_dataset`, all of a
+    split of one static shape, that of its largest bucket; buckets decide which lengths
+    are together, and the decoder ends with the longest of a batch.
+    """
+
+    def __init__(
+        self, config: SpeechSynthesisConfig, model: Any, data: Any, run: RunConfig
+    ) -> None:
+        """Opens the data, and makes their table of symbols if there is none yet.
+
+        Raises:
+          ConfigError: model and data do not fit together.
+          DataError: a file is missing or damaged.
+        """
+        self.config = config
+        self._model_config, self._data, self._run = model, data, run
+        self._source = source = open_synthesis(data)
+        sizes = {
+            "num_symbols": source.symbols.size,
+            "num_speakers": len(source.speakers),
+            "num_languages": len(source.languages),
+            "mel_bins": source.feature_dim,
+        }
+        check_model(model, data, sizes)
+        self._r: int = model.frames_per_step
+        for bucket in data.buckets:
+            if bucket.frames % self._r:
+                raise ConfigError(
+                    "a bucket's frames are not those of whole steps. Expected each"
+                    " data.buckets[].frames to be a multiple of model.frames_per_step:"
+                    f" {self._r}. Received {bucket.frames}."
+                )
+        held_out = data.held_out_splits()
+        self.splits: tuple[str, ...] = (
+            "train",
+            *(name for name in held_out if name != "reference"),
+        )
+        self._judge = SynthesisJudge(source, ("train", *held_out), self._r)
+        self.batch_size: int = data.batch_size
+        self.steps_per_epoch: int = source.steps_per_epoch
+        training = source.split("train")
+        used = training.bucket >= 0
+        frames = training.lengths[used]
+        self.frames_per = FramesPer(
+            frames.sum() / (-(-frames // self._r)).sum(),
+            frames.sum() / training.symbols.lengths[used].sum(),
+            frames.mean(),
+        )
+        """What an objective scales terms with."""
+        self._speaker = functools.cache(self._make_speaker)
+
+    def build_model(self) -> keras.Model:
+        """The configured model, which normalises by what training frames are like."""
+        model = build_model(self._model_config, self._run.precision)
+        mean, deviation = self._source.statistics()
+        model.mel_mean.assign(mean)
+        model.mel_std.assign(deviation)
+        return model
+
+    def dataset(
+        self, split: str, shard: Shard = Shard(), start: int = 0
+    ) -> tf.data.Dataset:
+        """Batches of utterances; see the class. With ``split`` int64 [b], its number
+        among the training split and the held-out ones."""
+        batches = synthesis_dataset(
+            self._source, self._data, split, self._run.seed, shard, start
+        )
+        frames, symbols = map(int, self._source.split(split).shapes[-1])
+        frames = -(-frames // self._r) * self._r
+        number = ("train", *self._data.held_out_splits()).index(split)
+        wanted = {
+            "symbols": symbols,
+            "tones": symbols,
+            "token_languages": symbols,
+            "mel": frames,
+            "token": frames,
+        }
+
+        def filled(batch: Batch) -> Batch:
+            batch = dict(batch)
+            for name in wanted.keys() & batch.keys():
+                each = batch[name]
+                empty = -1 if name == "token" else 0
+                more = wanted[name] - tf.shape(each)[1]
+                padding = [[0, 0], [0, more], *[[0, 0]] * (each.shape.rank - 2)]
+                each = tf.pad(each, padding, constant_values=empty)
+                shape = [each.shape[0], wanted[name], *each.shape[2:]]
+                batch[name] = tf.ensure_shape(each, shape)
+            return {
+                **batch,
+                "split": tf.fill(tf.shape(batch["index"]), np.int64(number)),
+            }
+
+        return batches.map(filled, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def inputs(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """The model's inputs: those of `source`, ``mel``, ``frames`` and ``seed``."""
+        targets = {name: batch[name] for name in ("mel", "frames", "seed")}
+        return {**self.source(batch), **targets}
+
+    def source(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """What the model's `encode` takes."""
+        return {name: batch[name] for name in _SOURCE}
+
+    def outputs(
+        self, model: Callable[..., Outputs], batch: Batch, training: bool
+    ) -> Outputs:
+        """What the model gives of whole targets. An evaluation adds ``said``, what it
+        says without them, with residuals of 0; see `Tacotron.free_run`."""
+        outputs = dict(model(self.inputs(batch), training=training))
+        if not training:
+            synthesiser: Any = model
+            steps = -(-self.config.max_frames // self._r)
+            outputs["said"] = synthesiser.free_run(
+                self.source(batch), batch["seed"], steps
+            )
+        return outputs
+
+    def metrics(self, outputs: Outputs, batch: Batch) -> Totals:
+        """How often the adversary finds the speaker; of free running, see
+        `SynthesisJudge`."""
+        totals: Totals = {}
+        if "speaker_logits" in outputs:
+            logits = outputs["speaker_logits"]
+            there = tf.sequence_mask(
+                batch["symbol_lengths"], logits.shape[1], tf.float32
+            )
+            speaker = tf.argmax(batch["speaker"], -1, tf.int32)[:, None]
+            totals["adversary_accuracy"] = top_k(
+                logits,
+                tf.broadcast_to(speaker, tf.shape(there)),
+                there * batch["weight"][:, None],
+                k=1,
+            )
+        if "said" in outputs:
+            totals |= self._judge.totals(outputs["said"], batch)
+        return totals
+
+    def report(self, totals: Totals) -> dict[str, float]:
+        """The means."""
+        return means(totals)
+
+    def figures(self, outputs: Outputs, batch: Batch, totals: Totals) -> dict[str, Any]:
+        """Some utterances as they were recorded and as the model says them; what each
+        step attended to."""
+        names, preset = self._source.symbols.names, self._source.front_end.preset
+        said = outputs["said"]
+        rate = preset.sample_rate / preset.hop
+        return {
+            "mel": pictures.pairs(batch, said, rate),
+            "alignment": pictures.alignment(names, batch, said, self._r / rate),
+        }
+
+    def samples(self, batch: Batch) -> dict[str, Any]:
+        """Some utterances of a training batch."""
+        preset = self._source.front_end.preset
+        return {"mel": pictures.recorded(batch, preset.sample_rate / preset.hop)}
+
+    def diagnostics(self, model: keras.Model, batch: Batch) -> dict[str, float]:
+        """How much of its attention a step gives to one symbol, in the mean; and
+        numbers of the residual that say something."""
+        outputs = model(self.inputs(batch), training=False)
+        peak = np.asarray(outputs["alignment"]).max(axis=-1)
+        steps = -(-np.asarray(batch["frames"]) // self._r)
+        there = np.arange(peak.shape[1]) < steps[:, None]
+        there &= np.asarray(batch["weight"])[:, None] > 0
+        signs = {"attention_peak": float(peak[there].mean())}
+        if "residual_mean" in outputs:
+            spread = np.asarray(outputs["residual_mean"]).var(axis=0)
+            # What Burda et al., arXiv 1509.00519, take an active unit to be.
+            signs["active_units"] = float(np.sum(spread > 0.01))
+        return signs
+
+    def predict(self, model: keras.Model, source: str) -> Spoken:
+        """Says a text in the configured voice, language and accent.
+
+        Raises:
+          ConfigError: the voice or the accent is not one of the data.
+          DataError: there is nothing to say, or eSpeak NG is needed and not there.
+        """
+        table, config = self._source.symbols, self.config
+        language = config.language or self._source.languages[0]
+        speaker = config.speaker or self._source.speakers[0]
+        accent = config.accent or language
+        chosen = {
+            "speaker": _shares("speaker", speaker, self._source.speakers),
+            "language": _shares("accent", accent, self._source.languages),
+        }
+        if table.kind == "phonemes":
+            found = phonemes_of(source, language)
+            tones = found.tones if self._data.tones else ()
+            encoded = table.encode(found.names, tones)
+        else:
+            encoded = table.encode(source)
+        if len(encoded.ids) - 1 <= len(encoded.unknown):
+            raise DataError(
+                "there is nothing to say. Expected a text with some symbol that the"
+                f" model knows. Received {source[:70]!r}."
+            )
+        count = len(encoded.ids)
+        width = -(-count // _SYMBOLS_AT_ONCE) * _SYMBOLS_AT_ONCE
+        rows = {
+            "symbols": np.zeros([1, width], np.int32),
+            "tones": np.zeros([1, width], np.int32),
+            "symbol_lengths": np.array([count], np.int32),
+        }
+        rows["symbols"][0, :count], rows["tones"][0, :count] = (
+            encoded.ids,
+            encoded.tones,
+        )
+        sound, length, reason = self._speaker(model)({**rows, **chosen})
+        hop = self._source.front_end.preset.hop
+        return Spoken(
+            sound[0].numpy()[: int(length[0]) * hop],
+            self._source.front_end.sample_rate,
+            STOP_REASONS[int(reason[0])],
+            encoded.unknown,
+        )
+
+    def _make_speaker(self, model: Any) -> Callable[..., Any]:
+        """A compiled function from a source to samples, lengths and stop reasons."""
+        vocoder = GriffinLim(self._source.front_end.preset)
+        seed = tf.constant([[self._run.seed, 0]], tf.int64)
+
+        def say(source: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
+            frames = _FRAMES_PER_SYMBOL * source["symbols"].shape[1] + _MORE_FRAMES
+            said = model.free_run(source, seed, -(-frames // self._r))
+            longest = tf.reduce_max(said["lengths"])
+            sound = vocoder(said["energies"][:, :longest], said["lengths"])
+            return sound, said["lengths"], said["stop_reason"]
+
+        return tf.function(say, autograph=False)
+
+
+def _shares(key: str, name: str, names: tuple[str, ...]) -> np.ndarray:
+    if name not in names:
+        raise ConfigError(
+            f"task.{key}: the model does not have it. Expected one of"
+            f" {', '.join(names)}. Received {name!r}."
+        )
+    return np.eye(len(names), dtype=np.float32)[[names.index(name)]]

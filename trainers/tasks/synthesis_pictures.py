@@ -1,0 +1,68 @@
+"""Pictures of synthetic speech: spectra beside recorded ones; what was read when."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from trainers.interfaces import Batch
+from trainers.interfaces import Outputs
+from trainers.summaries import figures
+
+_MAX_DRAWN = 4
+# Seconds between two times beside a drawing of attention.
+_TICK = 0.2
+
+
+def pairs(batch: Batch, said: Outputs, rate: float) -> Any:
+    """Recorded mel spectra, each with that of what a model says behind it.
+
+    Args:
+      batch: of the task.
+      said: of `Tacotron.free_run`.
+      rate: frames a second.
+    """
+    drawn, names = [], []
+    mel, frames = np.asarray(batch["mel"]), np.asarray(batch["frames"])
+    made, lengths = np.asarray(said["energies"]), np.asarray(said["lengths"])
+    for row in _shown(batch):
+        drawn += [mel[row, : frames[row]], made[row, : lengths[row]]]
+        number = np.asarray(batch["index"])[row]
+        names += [f"utterance {number}, recorded", f"utterance {number}, said"]
+    return figures.spectrograms(drawn, names, names, rate=rate)
+
+
+def recorded(batch: Batch, rate: float) -> Any:
+    """Mel spectra of some utterances; for the arguments see `pairs`."""
+    mel, frames = np.asarray(batch["mel"]), np.asarray(batch["frames"])
+    rows = _shown(batch)
+    names = [f"utterance {number}" for number in np.asarray(batch["index"])[rows]]
+    sounds = [mel[row, : frames[row]] for row in rows]
+    return figures.spectrograms(sounds, names, names, rate=rate)
+
+
+def alignment(
+    names: Sequence[str], batch: Batch, said: Outputs, step_seconds: float
+) -> Any:
+    """What each step attended to, as it says some texts.
+
+    Args:
+      names: of symbols.
+      batch: of the task.
+      said: of `Tacotron.free_run`.
+      step_seconds: how long a step is.
+    """
+    every = max(1, round(_TICK / step_seconds))
+    shares, lengths = np.asarray(said["alignment"]), np.asarray(said["lengths"])
+    r = said["energies"].shape[1] // shares.shape[1]
+    drawn = []
+    for row in _shown(batch):
+        steps = range(lengths[row] // r)
+        times = [f"{n * step_seconds:.1f}" if n % every == 0 else "" for n in steps]
+        ids = np.asarray(batch["symbols"][row])[: int(batch["symbol_lengths"][row])]
+        drawn.append(([names[each] for each in ids], times, shares[row]))
+    return figures.alignments(drawn)
+
+
+def _shown(batch: Batch) -> np.ndarray:
+    return np.flatnonzero(np.asarray(batch["weight"]) > 0)[:_MAX_DRAWN]

@@ -34,6 +34,8 @@ def page() -> str:
             if "pooled" in part:
                 about = FIGURES[recipe.figures].about_pooled
                 sections.append(f"{about}: {_listed(part['pooled'])}.")
+            if "note" in part:  # of figures that were not all made by that command
+                sections.append(part["note"])
         else:
             sections += _benchmark(part)
         about = part["machine"]

@@ -165,7 +165,8 @@ _AROUND = "the weights before the second stage and after it"
 def _end_of_cross_entropy(recipe: Recipe) -> dict[str, float]:
     """What the last fifth of the first stage has changed."""
     runs = _runs(recipe.name, recipe)
-    steps = read_yaml((ROOT / "configs" / f"{recipe.config}.yaml").read_text(), "")
+    source = ROOT / "configs" / f"{recipe.config}.yaml"
+    steps = read_yaml(source.read_text(), str(source))
     end = steps["stages"][0]["steps"]
     at = ("--step", str(end), "--control-step", str(end * 4 // 5))
     return _compared(runs, runs, *at)

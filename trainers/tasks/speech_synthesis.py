@@ -184,7 +184,8 @@ class SpeechSynthesis:
                 k=1,
             )
         if "said" in outputs:
-            totals |= self._judge.totals(outputs["said"], batch)
+            taught = outputs["alignment"]
+            totals |= self._judge.totals(outputs["said"], taught, batch)
         return totals
 
     def report(self, totals: Totals) -> dict[str, float]:

@@ -38,7 +38,7 @@ class Spoken:
           DataError: the folder cannot be written.
         """
         values = np.rint(np.clip(self.samples, -1, 1) * _LOUDEST).astype("<i2")
-        with writing(path), wave.open(str(path), "wb") as file:
+        with writing(path), path.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(self.sample_rate)

@@ -17,7 +17,7 @@ from trainers.interfaces import Outputs
 from trainers.interfaces import Totals
 
 _AT_ONCE = 32
-_FIGURES = ("mcd", "nearer", "speaker_id", "boundary_ms")
+_FIGURES = ("mcd", "nearer", "speaker_id", "boundary_ms", "boundary_ms_taught")
 
 
 class SynthesisJudge:
@@ -41,7 +41,7 @@ class SynthesisJudge:
         self.knows_speakers = "reference" in splits
         """Whether there are recordings to learn from who speaks."""
 
-    def totals(self, made: Outputs, batch: Batch) -> Totals:
+    def totals(self, made: Outputs, taught: tf.Tensor, batch: Batch) -> Totals:
         """Figures of a batch.
 
         ``mcd_seen`` and ``mcd_crossed`` are decibels to the recording of the same text;
@@ -49,11 +49,13 @@ class SynthesisJudge:
         recordings finds; ``nearer_crossed`` the share nearer to the recording of the
         voice than to those of all voices of the language; ``boundary_ms`` how far
         beginnings of phonemes are from where they are in the recording, as attention
-        tells; ``stop_failures`` those that did not end, and ``attention_stops`` those
-        that ended only because attention had been at the end.
+        tells, and ``boundary_ms_taught`` the same of a model that hears the recording,
+        whose own pace does not matter; ``stop_failures`` those that did not end, and
+        ``attention_stops`` those that ended only because attention was at the end.
 
         Args:
           made: of `Tacotron.free_run`.
+          taught: float32 [b, S, N], attention over whole targets.
           batch: of the task, with ``split`` int64 [b], the number of the split.
         """
         names = ("energies", "lengths", "alignment")
@@ -61,6 +63,7 @@ class SynthesisJudge:
             self._judged,
             [
                 *(made[name] for name in names),
+                taught,
                 *(batch[name] for name in ("split", "index", "token", "frames")),
             ],
             tf.float32,
@@ -77,9 +80,10 @@ class SynthesisJudge:
             for kind, there in kinds.items():
                 pair = tf.reduce_sum(value * there), tf.reduce_sum(known * there)
                 totals[f"{name}_{kind}"] = pair
-        parts = [totals.pop(f"boundary_ms_{kind}") for kind in kinds]
-        sums, counts = zip(*parts, strict=True)
-        totals["boundary_ms"] = tf.add_n(sums), tf.add_n(counts)
+        for name in _FIGURES[-2:]:
+            parts = [totals.pop(f"{name}_{kind}") for kind in kinds]
+            sums, counts = zip(*parts, strict=True)
+            totals[name] = tf.add_n(sums), tf.add_n(counts)
         del totals["nearer_seen"]
         reasons = {"stop_failures": "too_long", "attention_stops": "end_of_text"}
         for name, reason in reasons.items():
@@ -93,6 +97,7 @@ class SynthesisJudge:
         energies: Any,
         lengths: Any,
         alignment: Any,
+        taught: Any,
         split: Any,
         index: Any,
         token: Any,
@@ -103,16 +108,20 @@ class SynthesisJudge:
         for row, number in enumerate(index):
             made = energies[row, : lengths[row]]
             known = token[row, self._r // 2 : frames[row] : self._r]
-            late = np.nan
+            late = [np.nan, np.nan]
             if np.any(known >= 0):
-                steps = alignment[row, : lengths[row] // self._r]
-                late = boundary_error(steps, known, self._step_ms)
+                said = alignment[row, : lengths[row] // self._r]
+                heard = taught[row, : -(-frames[row] // self._r)]
+                late = [
+                    boundary_error(steps, known, self._step_ms)
+                    for steps in (said, heard)
+                ]
             name = self._splits[split[row]]
-            found[row] = [*self._row(made, name, int(number)), late]
+            found[row] = [*self._row(made, name, int(number)), *late]
         return found
 
     def _row(self, made: np.ndarray, name: str, number: int) -> list[float]:
-        """All but the last one."""
+        """All but the times."""
         source = self._source
         entry = source.utterances(name)[number]
         mel = self._recorded(name)

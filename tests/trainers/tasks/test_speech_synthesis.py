@@ -1,0 +1,217 @@
+"""The task of synthesis on made sounds: shapes, figures of known answers, files."""
+
+import json
+import wave
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import trainers
+from tfmodels.errors import ConfigError
+from tfmodels.errors import DataError
+from tfmodels.tacotron.config import TacotronConfig
+from trainers.data.synthesis.config import SynthesisManifestData
+from trainers.experiment import RunConfig
+from trainers.runs import load_run
+from trainers.tasks.config import SpeechSynthesisConfig
+from trainers.tasks.speech_synthesis import SpeechSynthesis
+from trainers.tasks.spoken import Spoken
+from trainers.totals import means
+
+RATE = 22_050
+VOICES = {"s0": "de", "s1": "es", "s2": "es"}
+MODEL = {
+    "num_symbols": 6,
+    "num_speakers": 3,
+    "num_languages": 2,
+    "mel_bins": 40,
+    "frames_per_step": 3,
+    "encoder": {"dim": 8, "convolutions": 1},
+    "attention": {"dim": 4, "filters": 2, "kernel": 3},
+    "decoder": {"prenet_dim": 4, "hidden_dim": 8},
+    "postnet": {"convolutions": 2, "filters": 4},
+    "residual": {"dim": 2, "filters": 4, "hidden_dim": 4},
+    "classifier": {"hidden_dim": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Voices are chords of their own; a text is how fast they swell."""
+    folder = tmp_path_factory.mktemp("voices")
+    rng = np.random.default_rng(0)
+    lines = []
+    for split, count in (("train", 4), ("test", 1), ("reference", 6)):
+        for voice, (speaker, own) in enumerate(VOICES.items()):
+            for language in (own,) if split == "train" else ("de", "es"):
+                for number in range(count):
+                    name = f"{split}-{speaker}-{language}-{number}"
+                    time = np.arange(5120 + 256 * number) / RATE
+                    tones = 300 * (voice + 1) * np.arange(1, 4 + (language == "es"))
+                    sound = np.sin(2 * np.pi * tones[:, None] * time).sum(axis=0)
+                    sound *= np.sin((3 + number) * time * 9) + 1.1
+                    sound += rng.normal(0, 0.05, len(time))
+                    with wave.open(str(folder / f"{name}.wav"), "w") as file:
+                        file.setnchannels(1)
+                        file.setsampwidth(2)
+                        file.setframerate(RATE)
+                        file.writeframes((2000 * sound).astype("<i2").tobytes())
+                    lines.append(
+                        {
+                            "id": name,
+                            "wav": f"{name}.wav",
+                            "text": f"ab{'c' * number}",
+                            "phonemes": ["a", "b", *"c" * number],
+                            "durations_ms": [100, 80, *[20] * number],
+                            "language": language,
+                            "speaker": speaker,
+                            "split": split,
+                        }
+                    )
+    path = folder / "manifest.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return {
+        "manifests": (str(path),),
+        "reference": ("reference",),
+        "batch_size": 4,
+        "symbols": "phonemes",
+        "buckets": ({"frames": 21, "symbols": 8}, {"frames": 30, "symbols": 8}),
+    }
+
+
+def make(data, **changes):
+    return SpeechSynthesis(
+        SpeechSynthesisConfig(),
+        TacotronConfig.parse({**MODEL, **changes}),
+        SynthesisManifestData(**data),
+        RunConfig(steps=2),
+    )
+
+
+@pytest.fixture(scope="module")
+def task(data):
+    return make(data)
+
+
+def test_all_batches_have_one_shape(task):
+    assert task.splits == ("train", "test")
+    for split, rows in (("train", 4), ("test", 4)):
+        spec = task.dataset(split).element_spec
+        assert spec["mel"].shape == (rows, 30, 40)
+        assert spec["token"].shape == (rows, 30)
+        assert spec["symbols"].shape == spec["tones"].shape == (rows, 8)
+    batch = next(iter(task.dataset("train")))
+    assert batch["token"].numpy().max() < 7
+    assert np.all(batch["token"].numpy()[:, -1] == -1)
+
+
+def test_terms_are_scaled_by_the_training_split(task):
+    # Of 0, 1, 2 and 3 symbols more each voice says 21, 22, 23 and 24 frames.
+    assert task.frames_per.utterance == 22.5
+    assert task.frames_per.step == 90 / (7 + 8 + 8 + 8)
+    assert task.frames_per.symbol == 90 / (3 + 4 + 5 + 6)
+
+
+def judged(task, change=lambda mel, batch: mel):
+    """Figures as if a model had said what was recorded."""
+    sums = {}
+    for batch in task.dataset("test"):
+        token = batch["token"].numpy()[:, 1::3]
+        said = {
+            "energies": tf.constant(change(batch["mel"].numpy(), batch)),
+            "lengths": batch["frames"],
+            "alignment": tf.one_hot(token, 8),
+            "stop_reason": tf.constant([1, 2, 3, 1]),
+        }
+        # Attention that the model has one step too late when it hears the recording.
+        late = np.pad(token, [[0, 0], [1, 0]])[:, :-1]
+        outputs = {"said": said, "alignment": tf.one_hot(late, 8)}
+        for name, (a, b) in task.metrics(outputs, batch).items():
+            before = sums.get(name, (0, 0))
+            sums[name] = (before[0] + a, before[1] + b)
+    return means(sums), sums
+
+
+def test_recordings_themselves_are_perfect(task):
+    found, sums = judged(task)
+    assert found["mcd_seen"] < 1e-6
+    assert found["mcd_crossed"] < 1e-6
+    assert found["boundary_ms"] == 0
+    assert found["boundary_ms_taught"] == pytest.approx(3 * 256 / 22.05)
+    assert found["speaker_id_seen"] == found["speaker_id_crossed"] == 1
+    assert found["nearer_crossed"] == 1
+    assert found["stop_failures"] == pytest.approx(1 / 6)
+    # Three voices in two languages, of which each has learned one.
+    assert float(sums["mcd_seen"][1]) == float(sums["mcd_crossed"][1]) == 3
+
+
+def test_a_native_voice_in_place_of_the_wanted_one(task):
+    natives = {}
+    for batch in task.dataset("test"):
+        for mel, speaker, language in zip(
+            batch["mel"], batch["speaker"], batch["language"], strict=True
+        ):
+            natives[int(np.argmax(speaker)), int(np.argmax(language))] = mel.numpy()
+
+    def change(mel, batch):
+        chosen = np.argmax(batch["language"], axis=1)
+        return np.stack([natives[each, each] for each in chosen])
+
+    found, _ = judged(task, change)
+    assert found["nearer_crossed"] == found["speaker_id_crossed"] == 0
+    assert found["mcd_crossed"] > 3
+
+
+def test_models_that_do_not_fit_are_refused(data):
+    with pytest.raises(ConfigError, match=r"model.num_symbols.*Expected 6"):
+        make(data, num_symbols=7)
+    with pytest.raises(ConfigError, match="whole steps"):
+        make(data, frames_per_step=4)
+
+
+def test_what_is_said_is_a_file(tmp_path):
+    samples = np.array([0, 0.5, -1, 3], np.float32)
+    spoken = Spoken(samples, 16_000, "stop", ("x",))
+    assert str(spoken) == "0.00 s of speech, ended by stop; unknown symbols: x"
+    spoken.write(tmp_path / "a.wav")
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        assert (file.getframerate(), file.getnchannels()) == (16_000, 1)
+        values = np.frombuffer(file.readframes(9), "<i2")
+    np.testing.assert_array_equal(values, [0, 16384, -32767, 32767])
+    with pytest.raises(DataError, match="Cannot write"):
+        spoken.write(tmp_path / "missing" / "a.wav")
+
+
+@pytest.mark.slow
+def test_a_run_says_a_text(data, tmp_path):
+    experiment = {
+        "task": {"kind": "speech_synthesis", "max_frames": 30},
+        "model": {"kind": "tacotron", **MODEL},
+        "data": {
+            **data,
+            "kind": "synthesis_manifest",
+            "symbols": "characters",
+        },
+        "objective": {"kind": "synthesis", "alignment_weight": 0.5},
+        "optimizer": {
+            "kind": "adam",
+            "learning_rate": {"kind": "constant", "initial": 0.001},
+        },
+        "run": {"steps": 2},
+    }
+    path = tmp_path / "run.yaml"
+    path.write_text(json.dumps(experiment), encoding="utf-8")
+    metrics = trainers.train(path, tmp_path / "run").metrics
+    assert np.isfinite(metrics["test/mcd_crossed"])
+    run = load_run(tmp_path / "run", ["task.speaker=s2", "task.accent=es"])
+    spoken = run.task.predict(run.model, "cab!")
+    assert spoken.unknown == ("!",)
+    assert 256 * 3 <= len(spoken.samples) <= 256 * (20 * 32 + 102)
+    assert np.all(np.isfinite(spoken.samples))
+    for key, text in (("speaker", "abc"), ("accent", "abc")):
+        other = load_run(tmp_path / "run", [f"task.{key}=nobody"])
+        with pytest.raises(ConfigError, match=rf"task.{key}.*nobody"):
+            other.task.predict(other.model, text)
+    with pytest.raises(DataError, match="nothing to say"):
+        run.task.predict(run.model, "")

@@ -9,11 +9,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from export.continuing import DECODE
+from export.continuing import PREFILL
+from export.continuing import cached_endpoints
+from export.continuing import continued
 from export.interfaces import Arrays
 from export.interfaces import Endpoint
 from export.interfaces import Program
 from export.signatures.agreement import same_best
 from tfmodels.text.sentence_pieces import SentencePieces
+from tfmodels.transformer.caching import CachedTransformer
+from trainers.data.config import StoriesData
+from trainers.data.config import TextData
 from trainers.data.config import TokenData
 from trainers.data.tokens.dataset import token_dataset
 from trainers.data.tokens.sources import Notation
@@ -36,13 +43,18 @@ class LanguageModelingSignatures:
 
     accuracy = "token_accuracy"
     file_names: tuple[str, ...] = (_PIECES,)
-    floating: tuple[str, ...] = ()
+    floating: tuple[str, ...] = (PREFILL, DECODE)
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration, and the vocabulary where it is foreign."""
         model: Any = experiment.model
         data: Any = experiment.training_stages()[-1].data
+        self._model = model
         self._length: int = model.max_length
+        # What is sorted is answered at once, and its file stays a single one.
+        self._continues = isinstance(data, StoriesData | TextData)
+        if not self._continues:
+            self.floating = ()
         self._num_tokens: int = model.vocabulary_size
         self._seed = experiment.run.seed
         self._notation: Notation
@@ -82,16 +94,23 @@ class LanguageModelingSignatures:
             return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
         tokens = tf.TensorSpec([None, None], tf.int32, "tokens")
-        return {"serve": Endpoint(serve, (tokens,))}
+        own = {"serve": Endpoint(serve, (tokens,))}
+        return own | (self.device(model) if self._continues else {})
 
     def device(self, model: keras.Model) -> dict[str, Endpoint]:
-        """``score(tokens: int32 [1, T]) -> logits [1, T, K]``."""
+        """``score(tokens: int32 [1, T]) -> logits [1, T, K]``.
+
+        For texts also those of `export.continuing.cached_endpoints`.
+        """
 
         def score(tokens: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"logits": model(tokens, training=False)["logits"]}
 
         tokens = tf.TensorSpec([1, self._length], tf.int32, "tokens")
-        return {"score": Endpoint(score, (tokens,))}
+        own = {"score": Endpoint(score, (tokens,))}
+        if not self._continues:
+            return own
+        return own | cached_endpoints(CachedTransformer(model, self._model))
 
     def preprocessing(self) -> dict[str, Any]:
         """What the tokens are, and how a short sequence is filled up."""
@@ -136,6 +155,10 @@ class LanguageModelingSignatures:
         Raises:
           DataError: the text cannot be made into tokens of the run's data.
         """
+
+        if DECODE in program.endpoints:
+            tokens, num_new = self._notation.prompt(source)
+            return self._notation.show([*continued(program, tokens, num_new)])
 
         def score(tokens: np.ndarray) -> np.ndarray:
             return np.asarray(self._logits(program, tokens))

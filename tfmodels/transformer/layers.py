@@ -109,6 +109,23 @@ class RotaryPositions(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tfmodels")
+class RMSNormalization(keras.layers.RMSNormalization):
+    """Keras' own, with the gain where TFLite's converter cannot merge it with weights.
+
+    A last product ``x * gain`` becomes part of each matrix that reads it: matrices are
+    then other ones than those that were trained, and a table that also embeds tokens is
+    stored twice.
+    """
+
+    def call(self, x: Any) -> Any:
+        """Returns ``x (gain / sqrt(mean(x^2) + epsilon))``, computed in float32."""
+        wide = ops.cast(x, "float32")
+        square = ops.mean(ops.square(wide), axis=self.axis, keepdims=True)
+        gain = ops.cast(self.scale, "float32") * ops.rsqrt(square + self.epsilon)
+        return ops.cast(wide * gain, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("tfmodels")
 def gelu_tanh(x: Any) -> Any:
     """``x Phi(x)``, with the tanh of arXiv 1606.08415, section 2, for Phi."""
     return keras.activations.gelu(x, approximate=True)

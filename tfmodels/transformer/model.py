@@ -9,6 +9,7 @@ from tfmodels.layers.attention import CausalAttention
 from tfmodels.transformer.config import TransformerConfig
 from tfmodels.transformer.layers import LearnedPositions
 from tfmodels.transformer.layers import Logits
+from tfmodels.transformer.layers import RMSNormalization
 from tfmodels.transformer.layers import RotaryPositions
 from tfmodels.transformer.layers import SinusoidalPositions
 from tfmodels.transformer.layers import gelu_tanh
@@ -83,7 +84,7 @@ def _block(x: Any, config: TransformerConfig, name: str) -> Any:
 def _norm(config: TransformerConfig, name: str) -> keras.layers.Layer:
     kinds = {
         "layer": keras.layers.LayerNormalization,
-        "rms": keras.layers.RMSNormalization,
+        "rms": RMSNormalization,
     }
     return kinds[config.normalization](epsilon=config.normalization_epsilon, name=name)
 

@@ -2,24 +2,27 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfmodels.errors import ConfigError
 from trainers.experiment import Experiment
-from trainers.runs import RunFolder
-from trainers.stages import open_strategy
-from trainers.state import placed_variables
+
+if TYPE_CHECKING:
+    from trainers.runs import RunFolder
 
 _STAGE = "converted"
 
 
-def new_folder(workdir: Path) -> RunFolder:
+def new_folder(workdir: Path) -> "RunFolder":
     """A folder without a run.
 
     Raises:
       ConfigError: there is one in it.
     """
+    from trainers.runs import RunFolder
+
     folder = RunFolder(workdir)
     if folder.config.exists():
         raise ConfigError(
@@ -30,7 +33,7 @@ def new_folder(workdir: Path) -> RunFolder:
 
 
 def write_run(
-    folder: RunFolder, experiment: Experiment, arrays: Mapping[str, np.ndarray]
+    folder: "RunFolder", experiment: Experiment, arrays: Mapping[str, np.ndarray]
 ) -> None:
     """Writes a run of step 0, with which training, evaluation and export go on.
 
@@ -42,6 +45,9 @@ def write_run(
     Raises:
       DataError: the folder cannot be written.
     """
+    from trainers.stages import open_strategy
+    from trainers.state import placed_variables
+
     with open_strategy(experiment) as (strategy, stages):
         state = placed_variables(strategy.build(stages))
         for name, variable in state.items():

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
 
+import export
 from tfmodels.transformer.caching import CachedTransformer
 from tools import cli
 from trainers.runs import Run
@@ -80,3 +81,17 @@ def test_the_perplexity_of_its_stories(run: Run):
         count += float(batch["weight"].sum())
     assert count == 1804
     assert np.exp(nats / count) == pytest.approx(3.548, abs=5e-4)
+
+
+@pytest.mark.slow
+def test_the_exported_file_tells_the_same_story(run: Run, tmp_path: Path):
+    artefact = tmp_path / "out"
+    export.export(run.folder.path, "tflite_float32", artefact)
+    loaded = export.load(artefact)
+    whole = loaded.predict("")
+    assert hashlib.sha256(whole[:464].encode()).hexdigest() == SHA256
+    assert (artefact / "model.tflite").stat().st_size < 1_550_000
+    result = CliRunner().invoke(
+        cli.app, ["predict", str(artefact), "Once upon a time"], catch_exceptions=False
+    )
+    assert ", there was a little girl named Lily." in result.output

@@ -8,7 +8,7 @@ from tfmodels.quantization.layers import PackedWeights
 from tfmodels.quantization.layers import empty_form
 
 
-class QuantizedParts:
+class QuantizedParts(keras.layers.Layer):
     """What tells a layer's configuration of packed weights in the layers inside.
 
     Keras makes the layers inside when it builds the outer one, in floating point; a
@@ -23,22 +23,20 @@ class QuantizedParts:
     def __init__(
         self,
         *args: Any,
-        parts: dict[str, list[int | None]] | None = None,
+        parts: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.quantized_parts = dict(parts or {})
 
-    def build(
-        self: Any, query_shape: Any, value_shape: Any, key_shape: Any = None
-    ) -> None:
+    def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:
         """Makes the layers inside, and room for packed weights in them."""
         super().build(query_shape, value_shape, key_shape)
         for layer in _inside(self):
             if layer.name in self.quantized_parts:
                 empty_form(layer, *self.quantized_parts[layer.name])
 
-    def get_config(self: Any) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "parts": dict(self.quantized_parts)}
 

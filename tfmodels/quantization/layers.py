@@ -17,53 +17,11 @@ from tfmodels.quantization.packing import pack
 from tfmodels.quantization.packing import packed_width
 from tfmodels.quantization.packing import stored_bits
 from tfmodels.quantization.packing import unpack_in_graph
+from tfmodels.quantization.rows import size_of_rows
+from tfmodels.quantization.rows import summed_last
 
 
-def rows_of(layer: Any) -> np.ndarray:
-    """The weights of a layer, a row for each output, along what it sums over.
-
-    Args:
-      layer: Keras's `Dense`, `EinsumDense`, `Embedding` or `ReversibleEmbedding`,
-        built; a table has a row for each token.
-
-    Returns:
-      float32 [R, n].
-    """
-    if isinstance(layer, keras.layers.Embedding):
-        return np.asarray(keras.ops.convert_to_numpy(layer.embeddings), np.float32)
-    kernel = np.asarray(keras.ops.convert_to_numpy(layer.kernel), np.float32)
-    order, width = _order(layer, len(kernel.shape))
-    rows = kernel.transpose(order)
-    return rows.reshape(-1, np.prod(rows.shape[rows.ndim - width :], dtype=int))
-
-
-def set_rows(layer: Any, rows: np.ndarray) -> None:
-    """Gives a layer that is not packed the weights that `rows_of` shows.
-
-    Args:
-      layer: one that `rows_of` takes.
-      rows: float32 [R, n].
-    """
-    if isinstance(layer, keras.layers.Embedding):
-        layer._embeddings.assign(rows)
-        return
-    shape = tuple(layer.kernel.shape)
-    order, _ = _order(layer, len(shape))
-    kernel = rows.reshape([shape[axis] for axis in order])
-    layer._kernel.assign(kernel.transpose(np.argsort(order)))
-
-
-def _order(layer: Any, rank: int) -> tuple[list[int], int]:
-    """Axes of a kernel, those it is summed over last, and the number of these."""
-    if isinstance(layer, keras.layers.Dense):
-        return [1, 0], 1
-    operands, output = layer.equation.replace(" ", "").split("->")
-    letters = operands.split(",")[1]
-    summed = [axis for axis in range(rank) if letters[axis] not in output]
-    return [axis for axis in range(rank) if axis not in summed] + summed, len(summed)
-
-
-class PackedWeights:
+class PackedWeights(keras.layers.Layer):
     """The part that layers of packed weights share, before the class it replaces.
 
     It holds ``packed`` uint8 [R, bytes], ``scale`` and ``offset`` float32 [R, groups],
@@ -90,22 +48,20 @@ class PackedWeights:
         self.bits = bits
         self.group_size = group_size
 
-    def build(self: Any, input_shape: Any = None) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Makes room for packed weights, and for a bias."""
         if not self.built:
             super().build(input_shape)
             self.replace_weights()
 
-    def replace_weights(self: Any) -> None:
+    def replace_weights(self) -> None:
         """Gives up the floating-point weights for codes, all of them 0."""
         variable = getattr(self, self.floating)
-        # A part of the layer's configuration from here on.
-        self.kernel_shape = tuple(variable.shape)
-        rows = rows_of_shape(self, self.kernel_shape)
         self._untrack_variable(variable)
         self._tracker.unlock()
         setattr(self, self.floating, None)
-        count, self.row_width = rows
+        self.kernel_shape = tuple(variable.shape)
+        count, self.row_width = size_of_rows(self, self.kernel_shape)
         groups = num_groups(self.row_width, self.group_size)
         size = packed_width(self.row_width, stored_bits(self.bits))
         for name, shape, dtype in (
@@ -124,32 +80,32 @@ class PackedWeights:
             setattr(self, name, weight)
         self._tracker.lock()
 
-    def set_codes(self: Any, quantized: Quantized) -> None:
+    def set_codes(self, quantized: Quantized) -> None:
         """Takes the codes of its weights."""
         self.packed.assign(pack(quantized.codes, stored_bits(quantized.bits)))
         self.scale.assign(quantized.scale)
         self.offset.assign(quantized.offset)
 
-    def codes(self: Any, packed: Any, dtype: str) -> tf.Tensor:
+    def codes(self, packed: Any, dtype: str) -> tf.Tensor:
         """Codes of some rows of ``packed``, in `dtype` [rows, n]."""
         packed = tf.convert_to_tensor(packed)
         unpacked = unpack_in_graph(packed, stored_bits(self.bits), self.row_width)
         return tf.cast(unpacked, dtype)
 
-    def spread(self: Any, values: Any, dtype: str) -> tf.Tensor:
+    def spread(self, values: Any, dtype: str) -> tf.Tensor:
         """Values of groups [rows, groups] for each of their weights [rows, n]."""
         values = tf.cast(tf.convert_to_tensor(values), dtype)
         if self.group_size is None:
             return values
         return tf.repeat(values, self.group_size, axis=1)[:, : self.row_width]
 
-    def rows(self: Any) -> tf.Tensor:
+    def rows(self) -> tf.Tensor:
         """The weights that the codes stand for, float32 [R, n]."""
         codes = self.codes(self.packed, "float32")
         scale = self.spread(self.scale, "float32")
         return self.spread(self.offset, "float32") + scale * codes
 
-    def project(self: Any, inputs: Any, dtype: str) -> tf.Tensor:
+    def project(self, inputs: Any, dtype: str) -> tf.Tensor:
         """Products with all rows, `dtype` [..., R], of inputs [..., n].
 
         ``x . (l + s q) = (x . q) s + sum(x) l``, group by group, so that no weights are
@@ -166,7 +122,7 @@ class PackedWeights:
         offset = tf.cast(tf.convert_to_tensor(self.offset), dtype)
         return found + keras.ops.matmul(self._group_sums(x), tf.transpose(offset))
 
-    def _group_sums(self: Any, x: tf.Tensor) -> tf.Tensor:
+    def _group_sums(self, x: tf.Tensor) -> tf.Tensor:
         groups = self.scale.shape[1]
         if groups == 1:
             return tf.reduce_sum(x, -1, keepdims=True)
@@ -176,37 +132,27 @@ class PackedWeights:
         shape = tf.concat([tf.shape(x)[:-1], [groups, self.group_size]], 0)
         return tf.reduce_sum(tf.reshape(x, shape), -1)
 
-    def save_own_variables(self: Any, store: Any) -> None:
+    def save_own_variables(self, store: Any) -> None:
         """Writes its weights by number; Keras's own layers expect a kernel."""
         keras.layers.Layer.save_own_variables(self, store)
 
-    def load_own_variables(self: Any, store: Any) -> None:
+    def load_own_variables(self, store: Any) -> None:
         """Reads what `save_own_variables` wrote."""
         keras.layers.Layer.load_own_variables(self, store)
 
-    def get_config(self: Any) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         config = {"bits": self.bits, "group_size": self.group_size}
         return {**super().get_config(), **config}
-
-
-def rows_of_shape(layer: Any, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Rows R and their width n of weights of some shape, as `rows_of` has them."""
-    if isinstance(layer, keras.layers.Embedding):
-        return shape[0], shape[1]
-    order, summed = _order(layer, len(shape))
-    sizes = [shape[axis] for axis in order]
-    kept = len(sizes) - summed
-    return int(np.prod(sizes[:kept])), int(np.prod(sizes[kept:]))
 
 
 class PackedKernel(PackedWeights):
     """Packed weights of a kernel."""
 
     @property
-    def kernel(self: Any) -> tf.Tensor:
+    def kernel(self) -> tf.Tensor:
         """The kernel that the codes stand for, float32, of its layer's shape."""
-        order, _ = _order(self, len(self.kernel_shape))
+        order, _ = summed_last(self, len(self.kernel_shape))
         shape = [self.kernel_shape[axis] for axis in order]
         return tf.transpose(tf.reshape(self.rows(), shape), np.argsort(order))
 
@@ -242,11 +188,11 @@ class PackedTable(PackedWeights):
     floating = "_embeddings"
 
     @property
-    def embeddings(self: Any) -> tf.Tensor:
+    def embeddings(self) -> tf.Tensor:
         """The table that the codes stand for, float32 [tokens, d]."""
         return self.rows()
 
-    def vectors(self: Any, tokens: Any) -> tf.Tensor:
+    def vectors(self, tokens: Any) -> tf.Tensor:
         """Rows of tokens int [...], float [..., d]."""
         tokens = tf.cast(tokens, "int32")
         flat = tf.reshape(tokens, [-1])
@@ -272,7 +218,7 @@ class QuantizedEmbedding(PackedTable, keras.layers.Embedding):
 
 @keras.saving.register_keras_serializable("tfmodels")
 class QuantizedReversibleEmbedding(PackedTable, keras.layers.ReversibleEmbedding):
-    """`keras.layers.ReversibleEmbedding` with packed weights: one table, two readers."""
+    """`keras.layers.ReversibleEmbedding` with packed weights, for both directions."""
 
     def call(self, inputs: Any, reverse: bool = False) -> Any:
         """Returns vectors of tokens, or scores of tokens from vectors."""
@@ -303,7 +249,7 @@ def quantize_layer(layer: Any, quantized: Quantized) -> None:
 
     Args:
       layer: `can_quantize` it; it is changed.
-      quantized: the codes of its `rows_of`.
+      quantized: the codes of its `tfmodels.quantization.rows.rows_of`.
     """
     empty_form(layer, quantized.bits, quantized.group_size)
     layer.set_codes(quantized)

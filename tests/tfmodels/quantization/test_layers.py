@@ -10,8 +10,8 @@ from tfmodels.quantization.layers import PackedTable
 from tfmodels.quantization.layers import PackedWeights
 from tfmodels.quantization.layers import can_quantize
 from tfmodels.quantization.layers import quantize_layer
-from tfmodels.quantization.layers import rows_of
 from tfmodels.quantization.ranges import solve
+from tfmodels.quantization.rows import rows_of
 
 
 def pack_all(model: keras.Model, bits: int, group_size: int | None) -> None:

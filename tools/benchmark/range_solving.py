@@ -7,7 +7,7 @@ from typing import Any
 from tools.benchmark.timing import machine
 from tools.benchmark.timing import rates
 
-_METHODS = ("newton", "exact_symmetric", "octav", "minmax", "als")
+_METHODS = ("newton", "exact_symmetric", "octav", "minmax")
 
 
 def range_solving(

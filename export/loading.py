@@ -28,6 +28,7 @@ from trainers.experiment import Experiment
 
 _PROGRAMS: dict[str, Callable[[Path], SavedProgram]] = {
     "saved_model": SavedModelProgram,
+    "saved_model_clipped": SavedModelProgram,
     "tflite": LiteProgram,
     "tflite_files": LitePrograms,
     "tflite_stages": StagedLiteProgram,

@@ -3,6 +3,7 @@
 import pydantic
 
 from tfmodels.config import Config
+from tfmodels.quantization.policy import ClippingRule
 
 
 class ExportConfig(Config):
@@ -17,3 +18,9 @@ class ExportConfig(Config):
     stages: int | None = pydantic.Field(default=None, ge=1)
     """Files of an export in a chain; when absent as many as the stages of a pipeline,
     or two for another strategy."""
+    clipping: tuple[ClippingRule, ...] = ()
+    """Rules for presets that clip and pack weights, asked before those of the preset;
+    the first that fits a layer holds."""
+    clipping_budget: int | None = pydantic.Field(default=None, ge=1)
+    """Bytes for all packed weights: each layer then gets the bits, of 2, 3, 4 and 8,
+    that take most error away; as the rules say when absent."""

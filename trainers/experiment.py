@@ -47,7 +47,8 @@ class RunConfig(Config):
     loss_scale: float = pydantic.Field(default=2.0**15, gt=0)
     """Start value of the dynamic loss scale that `mixed_float16` uses."""
     xla: bool = False
-    """Compile the forward and backward pass of a replica with XLA."""
+    """Compile the forward and backward pass of a replica with XLA, and the beam search
+    of translations."""
     accumulation: int = pydantic.Field(default=1, ge=1)
     """Micro-batches whose gradients are summed for one optimizer step."""
     average: AnyAverage = NoAverage()

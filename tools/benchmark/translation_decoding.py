@@ -50,7 +50,8 @@ def translation_decoding(
     same widths and numbers of layers, vocabulary and attention; ours are wired as GNMT,
     whose layers above the lowest see the context too. Neither may end an answer before
     the limit, and nothing is pruned, so that both make the same number of steps with
-    full beams. Ours is one compiled function. The variable TFMODELS_TORCH_PYTHON names
+    full beams. Ours is one function in the graph, as an evaluation and `predict` call
+    it; `xla` is it with ``run.xla``. The variable TFMODELS_TORCH_PYTHON names
     a Python that has JoeyNMT.
 
     Args:
@@ -69,6 +70,7 @@ def translation_decoding(
         enter = stack.enter_context
         rivals = {
             "ours": enter(Rival(["-m", _WORKER, arguments], cores)),
+            "xla": enter(Rival(["-m", _WORKER, arguments, "xla"], cores)),
             "joeynmt": enter(
                 Rival([str(_PROGRAM), arguments], cores, interpreter=interpreter)
             ),

@@ -9,9 +9,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfmodels.decoding.beam_search import Hypotheses
-from tfmodels.decoding.translation import Translator
-from tfmodels.decoding.translation import translate
 from tfmodels.metrics.classification import top_k
 from tfmodels.metrics.language_modeling import log_loss
 from tfmodels.metrics.ngrams import bleu_statistics
@@ -30,6 +27,7 @@ from trainers.interfaces import Totals
 from trainers.summaries import figures
 from trainers.tasks.answers import Answers
 from trainers.tasks.answers import read_answers
+from trainers.tasks.compiled_search import searcher
 from trainers.tasks.config import TranslationConfig
 from trainers.tasks.models import build_model
 from trainers.tasks.models import check_model
@@ -58,7 +56,7 @@ class Translation:
         self._model_config = model
         self._data = data
         self._run = run
-        self._searcher = functools.cache(_searcher)
+        self._searcher: Callable[..., Any] = functools.cache(searcher)
         self._source = open_parallel(data)
         self.vocabulary = self._source.vocabulary
         """What the ids mean."""
@@ -93,9 +91,8 @@ class Translation:
         """
         outputs = dict(model(self.inputs(batch), training=training))
         if not training:
-            translator: Translator = model  # type: ignore[assignment]
-            found = translate(translator, batch["source"], self.config.search)
-            outputs["translation"] = found.ids[:, 0]
+            search = self._searcher(model, self.config.search, self._run.xla)
+            outputs["translation"] = search(batch["source"]).ids[:, 0]
         return outputs
 
     def inputs(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -206,17 +203,8 @@ class Translation:
           DataError: there is no token for the configured language.
         """
         ids = self._source.encode(source, self.config.target_language)
-        found = self._searcher(model, self.config)(np.array([ids], np.int32))
+        width = self.config.search.beam_width
+        search = self.config.search.model_copy(update={"n_best": width})
+        find = self._searcher(model, search, self._run.xla)
+        found = find(tf.constant([ids], tf.int32))
         return read_answers(self.vocabulary, ids, found)
-
-
-def _searcher(
-    model: keras.Model, config: TranslationConfig
-) -> Callable[[np.ndarray], Hypotheses]:
-    """A compiled function of int32 [1, S] that returns as many as the beam is wide."""
-    search = config.search.model_copy(update={"n_best": config.search.beam_width})
-    return tf.function(
-        lambda source: translate(model, source, search),
-        autograph=False,
-        input_signature=[tf.TensorSpec([None, None], tf.int32)],
-    )

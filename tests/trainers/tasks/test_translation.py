@@ -23,6 +23,8 @@ from trainers.experiment import Experiment
 from trainers.runs import load_run
 from trainers.stages import open_task
 from trainers.tasks.answers import read_answers
+from trainers.tasks.compiled_search import searcher
+from trainers.tasks.compiled_search import widened
 
 
 def task_of(experiment):
@@ -180,6 +182,45 @@ def test_answers_come_best_first_with_what_they_looked_at(run):
     assert pieces <= {run.task.vocabulary.names[number] for number in source}
     assert len(answers.table(2).splitlines()) == 4
     assert len(answers.table(9).splitlines()) == 2 * len(answers)
+
+
+@pytest.mark.slow
+def test_a_compiled_search_finds_the_same(run, batches):
+    search = run.task.config.search.model_copy(update={"n_best": 3})
+    plain, compiled = (searcher(run.model, search, xla) for xla in (False, True))
+    source = batches[0]["source"]
+    for given in (source, source[:, :3], source[:1, :5]):
+        wanted, found = plain(given), compiled(given)
+        np.testing.assert_array_equal(found.lengths, wanted.lengths)
+        width = wanted.ids.shape[2]
+        for name in ("ids", "alignments"):
+            all_found = getattr(found, name).numpy()
+            np.testing.assert_array_equal(all_found[..., :width], getattr(wanted, name))
+            assert np.all(all_found[..., width:] == all_found.min())
+        for name in ("scores", "log_probs", "coverage"):
+            np.testing.assert_allclose(
+                getattr(found, name), getattr(wanted, name), rtol=1e-5, atol=1e-5
+            )
+
+
+@pytest.mark.slow
+def test_xla_is_the_key_of_the_run(run, batches, outputs):
+    experiment = numbers(run={"xla": True})
+    task = task_of(experiment)
+    found = task.outputs(run.model, batches[0], training=False)["translation"].numpy()
+    wanted = outputs[0]["translation"].numpy()
+    np.testing.assert_array_equal(found[:, : wanted.shape[1]], wanted)
+    answers, others = (t.predict(run.model, "seven") for t in (task, run.task))
+    assert [answer.text for answer in answers] == [other.text for other in others]
+
+
+@pytest.mark.parametrize("length", [1, 15, 16, 17])
+def test_few_widths_are_compiled(length):
+    source = np.arange(1, 1 + 2 * length, dtype=np.int32).reshape(2, length)
+    wide = widened(source).numpy()
+    assert wide.shape == (2, 16 if length <= 16 else 32)
+    np.testing.assert_array_equal(wide[:, :length], source)
+    assert not wide[:, length:].any()
 
 
 @pytest.mark.slow

@@ -61,7 +61,6 @@ _CONFLICT = (
     "who does not know the dialect gets 0.20 of the words wrong, and half of those that"
     " mean another one elsewhere"
 )
-_SAID = "the right voice with the wrong text about 9, the same text said twice 0.9"
 _CROSS_ENTROPY = "the end of cross entropy, decoded at its own best scale"
 RECIPES = (
     Recipe("googlenet/tiny", "test/top1", 0.95, _DIGITS),
@@ -214,15 +213,6 @@ RECIPES = (
             *("data", "prepare", "espeak", "--output", "data/espeak"),
             *("--utterances", "1250"),
         ),
-    ),
-    Recipe(
-        "multilingual_tts/tiny",
-        "test/mcd_crossed",
-        7.5,
-        _SAID,
-        asks="at most",
-        figures="final",
-        prepare=("data", "prepare", "espeak_voices", "--output", "data/voices"),
     ),
     Recipe(
         "multidialect_asr/english_arabic",

@@ -190,6 +190,15 @@ RECIPES = (
         ),
     ),
     Recipe(
+        "multilingual_tts/tiny",
+        "test/mcd_crossed",
+        7.5,
+        "the wanted voice with another text 11.2 dB",
+        asks="at most",
+        figures="spoken",
+        prepare=("data", "prepare", "espeak_voices", "--output", "data/voices"),
+    ),
+    Recipe(
         "multidialect_asr/english_arabic",
         "test/wer",
         0.15,

@@ -106,6 +106,22 @@ def _final(recipe: Recipe, workdir: Path) -> dict[str, float]:
     return {recipe.metric: metrics[recipe.metric]}
 
 
+def _spoken(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """What is judged of free running, of known words and of phrases with a new one."""
+    judged = (
+        *("mcd_seen", "mcd_crossed", "nearer_crossed", "speaker_id_crossed"),
+        *("boundary_ms", "stop_failures"),
+    )
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    last = {name: value for line in lines for name, value in line.items()}
+    splits = ("test", "words")
+    return {
+        f"{split}/{name}": last[f"{split}/{name}"]
+        for split in splits
+        for name in judged
+    }
+
+
 def _errors_by_stage(recipe: Recipe, workdir: Path) -> dict[str, float]:
     """Word error rates of the first and the last evaluation, and right frames."""
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
@@ -211,6 +227,7 @@ FIGURES = {
     "all_exports": Figures(
         _all_exports, "the averaged weights; those of exports of the 200 first examples"
     ),
+    "spoken": Figures(_spoken, "the last weights, running freely"),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
     "expected_errors": Figures(
         _expected_errors,

@@ -98,7 +98,7 @@ def test_every_shipped_config_is_valid(file: pathlib.Path, tmp_path: pathlib.Pat
 
 def test_every_config_folder_is_a_system_with_the_same_files():
     folders = {path.name for path in CONFIGS.iterdir() if path.is_dir()}
-    assert folders <= {system.name for system in SYSTEMS}
+    assert folders == {system.name for system in SYSTEMS}
     for folder in folders:
         names = {file.stem for file in shipped_configs(folder)}
         assert names >= {"tiny", "base", "paper"}

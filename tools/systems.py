@@ -4,6 +4,7 @@ import itertools
 import json
 import pathlib
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich.table import Table
@@ -116,22 +117,16 @@ SYSTEMS = (
 
 def systems_command() -> None:
     """List the ten systems, their configurations and the last results below ./runs."""
-    available = [system for system in SYSTEMS if system.configs]
-    results = last_results(pathlib.Path("runs"), available)
+    results = last_results(pathlib.Path("runs"), SYSTEMS)
     table = Table.grid(padding=(0, 2))
     for system in SYSTEMS:
         configs = ", ".join(path.stem for path in system.configs)
         lines = [system.about, *system.homes, configs, results.get(system.name, "")]
-        table.add_row(
-            system.name,
-            "available" if configs else "planned",
-            "\n".join(line for line in lines if line),
-            style=None if configs else "dim",
-        )
+        table.add_row(system.name, "\n".join(line for line in lines if line))
     print_to_terminal(table)
 
 
-def last_results(runs: pathlib.Path, systems: list[System]) -> dict[str, str]:
+def last_results(runs: pathlib.Path, systems: Sequence[System]) -> dict[str, str]:
     """The figure of each system's newest finished run, as text.
 
     Args:

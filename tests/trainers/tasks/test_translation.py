@@ -260,7 +260,7 @@ def test_an_evaluation_again_gives_the_same(numbers_run, tmp_path):
 def test_a_language_is_asked_for(spoken):
     asked = []
 
-    def echo(model, config):
+    def echo(model, config, xla):
         """A search that gives back the source from its second token on."""
 
         def search(source):

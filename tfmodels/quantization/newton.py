@@ -71,9 +71,11 @@ class _Block:
     """Groups as columns, and the two sums over what a bound clips."""
 
     def __init__(self, x: np.ndarray, m: np.ndarray | None, kappa: float) -> None:
-        self._x = x
-        self._m = m
         self._kappa = x.dtype.type(kappa)
+        self._hold(x, m)
+
+    def _hold(self, x: np.ndarray, m: np.ndarray | None) -> None:
+        self._x, self._m = x, m
         self._excess = np.empty_like(x)
         self._mask = np.empty(x.shape, bool)
 
@@ -160,11 +162,8 @@ class _Block:
 
     def _keep(self, columns: np.ndarray) -> None:
         """Forgets all groups but some."""
-        self.__init__(  # type: ignore[misc]
-            self._x.take(columns, axis=1),
-            None if self._m is None else self._m.take(columns, axis=1),
-            self._kappa,
-        )
+        m = None if self._m is None else self._m.take(columns, axis=1)
+        self._hold(self._x.take(columns, axis=1), m)
 
     def _bisect(self) -> np.ndarray:
         """Bounds [2, G] without steps: the sign of the noise's slope, asked often.
@@ -172,7 +171,6 @@ class _Block:
         For each upper bound there is one best lower bound; the noise with that one is
         convex in the upper bound.
         """
-        self._keep(np.arange(self._x.shape[1]))
         smallest, largest = self._x.min(axis=0), self._x.max(axis=0)
         first, last = smallest, largest
         for _ in range(_HALVINGS):

@@ -122,7 +122,6 @@ class SpeechSynthesis:
         wanted = {
             "symbols": symbols,
             "tones": symbols,
-            "token_languages": symbols,
             "mel": frames,
             "token": frames,
         }

@@ -1,11 +1,8 @@
 """What a split of any corpus of speech offers: what was said, and its sound."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 from typing import Protocol
 
-import numpy as np
 import tensorflow as tf
 
 
@@ -25,24 +22,6 @@ class Spoken:
     """Who said it; the utterance's own name where that is not known."""
     num_samples: int
     """How long it is, at the configured sample rate."""
-
-
-class Sounds(Protocol):
-    """What makes frames of recordings, of a recogniser or a synthesiser."""
-
-    sample_rate: int
-    log_mel: Any
-
-    def num_samples(self, frames: tf.Tensor | int) -> tf.Tensor | int:
-        """Samples that so many frames need, of the argument's type."""
-
-    def __call__(self, samples: tf.Tensor, num_samples: tf.Tensor) -> tf.Tensor:
-        """Frames of a batch, float32 [b, T, D]."""
-
-    def read(
-        self, path: Path, offset: float = 0.0, seconds: float | None = None
-    ) -> np.ndarray:
-        """Samples of a recording at the configured rate, float32 [N]."""
 
 
 class Corpus(Protocol):

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainers.data.speech.corpus import Corpus
-from trainers.data.speech.corpus import Sounds
+from trainers.data.speech.front_end import Sounds
 
 _FLOAT_BYTES = 4
 # Utterances whose features are made together.

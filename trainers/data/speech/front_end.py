@@ -1,6 +1,7 @@
 """Frames of sound for a recogniser: log-mel energies as they are."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,17 +13,16 @@ from trainers.data.speech.recordings import read_sound
 from trainers.data.speech.recordings import resampled
 
 
-class FrontEnd:
-    """Log energies of mel bands, 100 frames a second."""
+class Sounds:
+    """Reads recordings and makes frames of them, for a recogniser or a synthesiser."""
 
-    def __init__(self, config: SpeechData) -> None:
-        """Takes rate, number and ends of the bands."""
-        self.sample_rate = config.sample_rate
-        self.log_mel = LogMel(config.sample_rate, config.mel_bins, *config.bounds_hz)
-        """The layer that makes them; exports have the same."""
-        self._longest = config.buckets[-1].frames
+    def __init__(self, log_mel: Any, sample_rate: int) -> None:
+        """Takes the layer that makes frames, and the rate in Hz that it is for."""
+        self.sample_rate = sample_rate
+        self.log_mel = log_mel
+        """The layer; exports have the same."""
         self._compiled = tf.function(
-            self.log_mel,
+            log_mel,
             input_signature=[
                 tf.TensorSpec([None, None], tf.float32),
                 tf.TensorSpec([None], tf.int32),
@@ -32,7 +32,8 @@ class FrontEnd:
 
     def num_samples(self, frames: tf.Tensor | int) -> tf.Tensor | int:
         """Samples that so many frames need, of the argument's type."""
-        return 1 + self.log_mel.window + self.log_mel.hop * (frames - 1)
+        samples: tf.Tensor | int = self.log_mel.num_samples(frames)
+        return samples
 
     def __call__(self, samples: tf.Tensor, num_samples: tf.Tensor) -> tf.Tensor:
         """Frames of a batch.
@@ -57,6 +58,20 @@ class FrontEnd:
         """
         samples, rate = read_sound(path, offset, seconds)
         return resampled(samples, rate, self.sample_rate)
+
+
+class FrontEnd(Sounds):
+    """Log energies of mel bands, 100 frames a second."""
+
+    def __init__(self, config: SpeechData) -> None:
+        """Takes rate, number and ends of the bands."""
+        log_mel = LogMel(config.sample_rate, config.mel_bins, *config.bounds_hz)
+        super().__init__(log_mel, config.sample_rate)
+        self._longest = config.buckets[-1].frames
+
+    def num_samples(self, frames: tf.Tensor | int) -> tf.Tensor | int:
+        """Samples that so many frames need, of the argument's type."""
+        return 1 + self.log_mel.window + self.log_mel.hop * (frames - 1)
 
     def open(self, name: str) -> tuple[tf.Tensor, tf.Tensor]:
         """Frames of a recording that a user names, of any rate and kind.

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from tfmodels.errors import DataError
 from trainers.data.speech.config import SpeechManifestData
-from trainers.data.speech.corpus import Sounds
 from trainers.data.speech.corpus import Spoken
 from trainers.data.speech.front_end import FrontEnd
+from trainers.data.speech.front_end import Sounds
 from trainers.data.speech.manifest import Utterance
 from trainers.data.speech.manifest import read_manifest
 from trainers.data.speech.recordings import describe_sound

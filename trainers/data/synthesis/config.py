@@ -49,8 +49,6 @@ class SynthesisData(Data):
     sampling_temperature: float = pydantic.Field(default=1.0, ge=1)
     """An epoch has utterances of a language in proportion to their number to the power
     of one over this: 1 has each once, 2 the square root."""
-    code_switching: bool = False
-    """Whether batches say the language of each symbol."""
     rms_db: float | None = pydantic.Field(default=None, le=0)
     """Loudness that every recording is brought to, root mean square in decibels of the
     full scale; as it is when absent."""

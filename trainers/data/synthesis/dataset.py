@@ -22,10 +22,10 @@ def synthesis_dataset(
 
     A batch has ``symbols`` and ``tones`` int32 [b, N], 0 behind the end;
     ``symbol_lengths`` int32 [b], the end included; ``speaker`` float32 [b, S] and
-    ``language`` float32 [b, L], one 1 each; where configured ``token_languages``
-    float32 [b, N, L]; ``mel`` float32 [b, T, M], 0 behind the end; ``frames`` int32
-    [b]; ``token`` int32 [b, T], the number of the symbol that each frame is of, -1
-    where that is not known; ``weight`` float32 [b], 0 in rows that only fill up;
+    ``language`` float32 [b, L], one 1 each; ``mel`` float32 [b, T, M], 0 behind the
+    end; ``frames`` int32 [b]; ``token`` int32 [b, T], the number of the symbol that
+    each frame is of, -1 where that is not known; ``weight`` float32 [b], 0 in rows that
+    only fill up;
     ``index`` int64 [b], the utterances' numbers in the split; ``seed`` int64 [b, 2] and
     ``epoch`` int64 [b], as in `Stream`.
 
@@ -54,7 +54,6 @@ def synthesis_dataset(
     shapes = tf.constant(chosen.shapes, tf.int32)
     speakers = tf.constant(chosen.speaker, tf.int32)
     languages = tf.constant(chosen.language, tf.int32)
-    num_languages = len(source.languages)
 
     def read(record: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         place = order.place(
@@ -65,13 +64,12 @@ def synthesis_dataset(
         mel, lengths = features.read(index, seeds, frames)
         rows = record["index"].shape[0]
         symbols = _filled(chosen.symbols.read(index), width)
-        language = tf.one_hot(tf.gather(languages, index), num_languages)
-        batch = {
+        return {
             "symbols": symbols,
             "tones": _filled(chosen.tones.read(index), width),
             "symbol_lengths": tf.math.count_nonzero(symbols, 1, dtype=tf.int32),
             "speaker": tf.one_hot(tf.gather(speakers, index), len(source.speakers)),
-            "language": language,
+            "language": tf.one_hot(tf.gather(languages, index), len(source.languages)),
             "mel": tf.ensure_shape(mel, [rows, None, source.feature_dim]),
             "frames": lengths,
             "token": _filled(chosen.tokens.read(index), frames) - 1,
@@ -80,10 +78,6 @@ def synthesis_dataset(
             "seed": seeds,
             "epoch": record["epoch"],
         }
-        if config.code_switching:
-            there = tf.cast(symbols != 0, tf.float32)[..., None]
-            batch["token_languages"] = there * language[:, None]
-        return batch
 
     return records.map(read, tf.data.AUTOTUNE, deterministic=True).prefetch(
         tf.data.AUTOTUNE

@@ -22,6 +22,7 @@ BENCHMARKS = {
     "recognition_speed": "tools.benchmark.recognition_speed:recognition_speed",
     "wordpieces": "tools.benchmark.wordpieces:wordpieces",
     "raml_sampling": "tools.benchmark.raml_sampling:raml_sampling",
+    "synthesis_training": "tools.benchmark.synthesis_training:synthesis_training",
     "range_solving": "tools.benchmark.range_solving:range_solving",
     "start_up": "tools.benchmark.start_up:start_up",
 }

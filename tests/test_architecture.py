@@ -22,6 +22,7 @@ FOREIGN = {
     "joey_search.py",
     "torch_gnmt.py",
     "torch_las.py",
+    "torch_tacotron.py",
     "torch_pipeline.py",
     "torch_pychain.py",
 }

@@ -39,10 +39,14 @@ class Progress:
             ) from None
 
     @staticmethod
-    def key(rows: np.ndarray, rule: ClippingRule) -> str:
-        """What tells weights and rule from others: a SHA-256."""
+    def key(
+        rows: np.ndarray, rule: ClippingRule, moments: np.ndarray | None = None
+    ) -> str:
+        """What tells weights, rule and inputs from others: a SHA-256."""
         digest = hashlib.sha256(f"{rule.model_dump_json()} {rows.shape}".encode())
-        digest.update(np.ascontiguousarray(rows).tobytes())
+        for array in (rows, moments):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
     def read(self, path: str, key: str) -> tuple[Ranges, Quantized] | None:

@@ -43,8 +43,8 @@ def clipping_command(
         typer.echo(write(table, figure, output), nl=False)
     except OSError as error:
         raise DataError(
-            f"{output}: the comparison cannot be written. Expected a writable folder for"
-            f" --output. Received {error.strerror}."
+            f"{output}: the comparison cannot be written. Expected a writable folder"
+            f" for --output. Received {error.strerror}."
         ) from None
 
 

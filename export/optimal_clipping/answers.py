@@ -88,11 +88,12 @@ class Comparison:
             metrics = self._task.metrics(outputs, batch)
             totals |= {f"{name}/{key}": pair for key, pair in metrics.items()}
             logits += [outputs["logits"]] if "logits" in outputs else []
-        return totals | (_divergence(*logits, batch) if logits else {})
+        return totals | (_divergence(logits, batch) if logits else {})
 
 
-def _divergence(before: Any, after: Any, batch: Batch) -> Totals:
-    expected, found = (tf.nn.log_softmax(x) for x in (before, after))
+def _divergence(logits: list[Any], batch: Batch) -> Totals:
+    before, after = logits
+    expected, found = (tf.nn.log_softmax(x) for x in logits)
     nats = tf.reduce_sum(tf.exp(expected) * (expected - found), -1)
     same = tf.cast(tf.argmax(before, -1) == tf.argmax(after, -1), tf.float32)
     weight = batch["weight"]

@@ -40,7 +40,8 @@ def examples(
     if not isinstance(config, TransformerConfig):
         raise ConfigError(
             "export.calibration_source: this model makes up no texts. Expected train,"
-            f" or a transformer. Received model.kind: {config.plain()['kind']}."
+            f" or a transformer. Received model.kind: {config.plain()['kind']};"
+            " correct export.calibration_source."
         )
     firsts = np.concatenate([batch["tokens"][:, 0] for batch in batches])[:count]
     parts = np.split(firsts, range(_AT_ONCE, count, _AT_ONCE))
@@ -58,7 +59,7 @@ def examples(
 def _made_up(
     model: SteppingTransformer, length: int, first: np.ndarray, seed: tuple[int, int]
 ) -> np.ndarray:
-    """Sequences int32 [n, length] that begin with tokens [n], each of which is drawn."""
+    """Sequences int32 [n, length] that begin with tokens [n]; the rest is drawn."""
     number = len(first)
 
     @tf.function(autograph=False)

@@ -1,4 +1,4 @@
-"""Methods compared: what each does to a model's weights and answers, by size of code."""
+"""Methods compared: what each does to a model's weights and answers, by bits."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from typing import NamedTuple
-
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -119,34 +118,30 @@ def compare_methods(
         batches = examples(run.experiment, run.task, before)
     calibration = Calibration(partial(run.task.outputs, after, training=False), batches)
     cells = []
+    answers = comparison()
+    if answers is None:
+        raise ConfigError(
+            "there is nothing to compare answers on. Expected data.test or"
+            " data.validation. Received data with the training split only."
+        )
+    split, weight, floating = answers.split, answers.weight, answers.before
     for number in bits:
         for group_size in group_sizes:
             for name in names:
                 after.set_weights(weights)
                 policy = _policy(COMPARED[name], number, group_size)
                 layers = round_model(after, policy, calibration)
-                answers = comparison()
-                if answers is None:
-                    raise ConfigError(
-                        "there is nothing to compare answers on. Expected data.test or"
-                        " data.validation. Received data with the training split only."
-                    )
-                cells.append(
-                    Cell(
-                        method=name,
-                        bits=number,
-                        group_size=group_size,
-                        sqnr=_sqnr(layers),
-                        divergence=answers.divergence,
-                        figures=answers.after,
-                    )
+                answers = comparison() or answers
+                cell = Cell(
+                    method=name,
+                    bits=number,
+                    group_size=group_size,
+                    sqnr=_sqnr(layers),
+                    divergence=answers.divergence,
+                    figures=answers.after,
                 )
-    return Table(
-        split=answers.split,
-        weight=answers.weight,
-        floating=answers.before,
-        cells=tuple(cells),
-    )
+                cells.append(cell)
+    return Table(split=split, weight=weight, floating=floating, cells=tuple(cells))
 
 
 def _policy(method: Method, bits: int, group_size: GroupSize) -> Policy:
@@ -226,7 +221,7 @@ def picture(table: Table, figure: str) -> Figure:
 
 
 def write(table: Table, figure: str, folder: Path) -> str:
-    """Writes ``methods.json``, ``methods.txt`` and ``methods.png``; returns the text."""
+    """Writes ``methods.json``, ``.txt`` and ``.png``; returns the text."""
     shown = text(table, figure)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "methods.json").write_text(json.dumps(table.plain(), indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Rows of weights solved on all replicas of a tf.distribute strategy at the same time."""
+"""Rows of weights solved on all replicas of a tf.distribute strategy at once."""
 
 from collections.abc import Callable
 from typing import Any

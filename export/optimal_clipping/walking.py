@@ -37,7 +37,8 @@ class Resources(NamedTuple):
     calibration: Calibration | None = None
     """Tells what layers are given, for rules that need it."""
     distribution: tf.distribute.Strategy | None = None
-    """Replicas that share the rows of each layer; the result is the same bit for bit."""
+    """Replicas that share the rows of each layer; the result is the same, bit for
+    bit."""
 
 
 def quantize_model(

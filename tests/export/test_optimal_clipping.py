@@ -1,6 +1,7 @@
 """Clipping and packing of whole models: rules, reports, resuming, what leaves."""
 
 import json
+import resource
 
 import keras
 import numpy as np
@@ -23,6 +24,7 @@ from tfmodels.quantization.policy import Policy
 from tfmodels.quantization.policy import default_policy
 from tfmodels.quantization.targets import solve_rows
 from tfmodels.quantization.targets import targets
+from trainers.runs import load_run
 
 FOUR = default_policy(4)
 
@@ -144,6 +146,22 @@ def test_weights_that_are_no_numbers_are_named():
     output.kernel.assign(np.full(output.kernel.shape, np.nan))
     with pytest.raises(DataError, match="output: not all weights"):
         quantize_model(model, FOUR)
+
+
+def test_a_full_disk_leaves_no_half_export(sorting_run, tmp_path):
+    # As on a disk that is full, no file may grow: nothing is half-written.
+    model = load_run(sorting_run).model
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, before[1]))
+    try:
+        with pytest.raises(DataError, match="free space"):
+            quantize_model(model, FOUR, tmp_path / "progress")
+        with pytest.raises(DataError, match="free space"):
+            export.export(sorting_run, "saved_model_int4_clipped", tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "out").exists()
+    assert {path.name for path in tmp_path.iterdir()} <= {"progress", ".out.progress"}
 
 
 def test_a_budget_gives_each_layer_its_bits():

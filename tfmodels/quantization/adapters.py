@@ -43,7 +43,7 @@ class Adaptable(keras.layers.Layer):
                 self.add_adapter(self.adapter_rank, self.adapter_alpha)
 
     def add_adapter(self, rank: int, alpha: float) -> None:
-        """Adds one that changes nothing yet: B is 0, A is random."""
+        """Adds one that changes nothing yet: B is 0, A is random; a bias stays."""
         self.adapter_rank, self.adapter_alpha = rank, alpha
         width, units = self.kernel_shape
         self._tracker.unlock()
@@ -54,6 +54,8 @@ class Adaptable(keras.layers.Layer):
             name="adapter_up", shape=(rank, units), initializer="zeros"
         )
         self._tracker.lock()
+        if self.bias is not None:
+            self.bias.trainable = False
 
     def adapted(self, inputs: Any, found: tf.Tensor) -> tf.Tensor:
         """What the packed weights found, [..., units], with what the adapter adds."""

@@ -63,16 +63,24 @@ def pack_matrix(
     variable, matrix = getattr(layer, name), matrices_of(layer)[name]
     shape = tuple(variable.shape)
     packed = PackedMatrix(shape, matrix, bits, group_size, name=variable.name)
-    for holder in layers:
-        names = [key for key, held in vars(holder).items() if held is variable]
+    for holder, key in holders(layers, variable):
         owned = [*holder._trainable_variables, *holder._non_trainable_variables]
         if any(variable is own for own in owned):
             holder._untrack_variable(variable)
         holder._tracker.unlock()
-        for key in names:
-            setattr(holder, key, packed)
+        setattr(holder, key, packed)
         holder._tracker.lock()
     return packed
+
+
+def holders(layers: Sequence[Any], variable: Any) -> list[tuple[Any, str]]:
+    """Who reads a variable, and by which attribute, of layers that may."""
+    return [
+        (layer, key)
+        for layer in layers
+        for key, held in vars(layer).items()
+        if held is variable
+    ]
 
 
 @keras.saving.register_keras_serializable("tfmodels")

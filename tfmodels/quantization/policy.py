@@ -31,9 +31,9 @@ class ClippingRule(Config):
     zero_point: Literal["real", "integer", "symmetric"] = "real"
     """Where 0 lies: anywhere, on a level, or on the level in the middle."""
     calibration: Literal["ranges", "compensation"] | None = None
-    """What a linear layer's inputs on training examples decide: `ranges`, where a weight
-    counts as much as the mean square of its input; `compensation`, also what later
-    weights make up for (GPTQ). Nothing when absent."""
+    """What a linear layer's inputs on examples decide: `ranges`, where a weight counts
+    as much as the mean square of its input; `compensation`, what later weights make up
+    for (GPTQ). Nothing when absent."""
 
     @pydantic.field_validator("layers")
     @classmethod
@@ -94,3 +94,36 @@ def default_policy(bits: int = 4, rules: tuple[ClippingRule, ...] = ()) -> Polic
             ClippingRule(bits=bits),
         )
     )
+
+
+class AdapterConfig(Config):
+    """Packed weights that do not learn, and small matrices beside them that do (LoRA,
+    arXiv 2106.09685; over packed weights, arXiv 2305.14314)."""
+
+    rank: pydantic.PositiveInt = 8
+    """Width of an adapter."""
+    alpha: float = pydantic.Field(default=16.0, gt=0)
+    """What an adapter finds is multiplied by this over `rank`."""
+    layers: str = ".*"
+    """Regular expression of whole paths of linear layers that get one."""
+    bits: int = pydantic.Field(default=4, ge=2, le=8)
+    """Of a packed weight of a linear layer that no rule is about."""
+    clipping: tuple[ClippingRule, ...] = ()
+    """Rules for packing, as in `export.clipping`, of weights alone."""
+
+    @pydantic.field_validator("clipping")
+    @classmethod
+    def _needs_no_data(
+        cls, rules: tuple[ClippingRule, ...]
+    ) -> tuple[ClippingRule, ...]:
+        if any(rule.calibration is not None for rule in rules):
+            raise ValueError(
+                "weights below adapters are packed without data. Expected rules without"
+                " calibration. Received one with it."
+            )
+        return rules
+
+    @pydantic.field_validator("layers")
+    @classmethod
+    def _is_an_expression(cls, pattern: str) -> str:
+        return ClippingRule(layers=pattern).layers

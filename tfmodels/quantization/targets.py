@@ -68,15 +68,16 @@ def targets(model: keras.Model, policy: Policy) -> list[Target]:
                 found.append(Target(path, layer, rule, name))
     if not found:
         raise ConfigError(
-            "there is nothing to quantize. Expected a built model with matrices, such as"
-            " of layers Dense, Conv2D or Embedding, that the policy does not keep and"
-            f" that are not packed. Received {model.name!r}; look at export.clipping."
+            "there is nothing to quantize. Expected a built model with matrices, such"
+            " as of layers Dense, Conv2D or Embedding, that the policy does not keep"
+            f" and that are not packed. Received {model.name!r}; look at"
+            " export.clipping."
         )
     return sorted(found, key=lambda target: target.path)
 
 
 def _matrices(layer: Any) -> list[tuple[str, str, bool]]:
-    """Attribute and path of what can be packed in a layer, and whether it is a table."""
+    """Attribute and path of what can be packed in a layer; whether it is a table."""
     if can_quantize(layer):
         name = only_matrix(layer)
         table = matrices_of(layer)[name].table

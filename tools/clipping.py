@@ -9,6 +9,9 @@ from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tools.config import Overrides
 
+_BITS = (4, 3, 2)
+_SIZES = ("row", "32")
+
 
 def clipping_command(
     workdir: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
@@ -33,12 +36,9 @@ def clipping_command(
     from export.optimal_clipping.methods import compare_methods
     from export.optimal_clipping.methods import write
 
-    sizes = [
-        None if size == "row" else _number(size) for size in group_size or ["row", "32"]
-    ]
-    table = compare_methods(
-        workdir, method or (), bits or (4, 3, 2), sizes, overrides or ()
-    )
+    groups = [None if size == "row" else _number(size) for size in group_size or _SIZES]
+    sizes = [(number, size) for number in bits or _BITS for size in groups]
+    table = compare_methods(workdir, method or (), sizes, overrides or ())
     try:
         typer.echo(write(table, figure, output), nl=False)
     except OSError as error:

@@ -81,8 +81,7 @@ class Table(Config):
 def compare_methods(
     workdir: Path,
     methods: Sequence[str],
-    bits: Sequence[int],
-    group_sizes: Sequence[GroupSize],
+    sizes: Sequence[tuple[int, GroupSize]],
     overrides: Sequence[str] = (),
 ) -> Table:
     """Rounds the linear weights of a run's newest checkpoint in many ways.
@@ -93,8 +92,7 @@ def compare_methods(
     Args:
       workdir: of the run.
       methods: keys of `COMPARED`; all when empty.
-      bits: of codes.
-      group_sizes: inputs that share a range, None for all of an output.
+      sizes: bits of codes, and inputs that share a range, None for all of an output.
       overrides: changes to the run's configuration.
 
     Raises:
@@ -125,22 +123,21 @@ def compare_methods(
             " data.validation. Received data with the training split only."
         )
     split, weight, floating = answers.split, answers.weight, answers.before
-    for number in bits:
-        for group_size in group_sizes:
-            for name in names:
-                after.set_weights(weights)
-                policy = _policy(COMPARED[name], number, group_size)
-                layers = round_model(after, policy, calibration)
-                answers = comparison() or answers
-                cell = Cell(
-                    method=name,
-                    bits=number,
-                    group_size=group_size,
-                    sqnr=_sqnr(layers),
-                    divergence=answers.divergence,
-                    figures=answers.after,
-                )
-                cells.append(cell)
+    for bits, group_size in sizes:
+        for name in names:
+            after.set_weights(weights)
+            policy = _policy(COMPARED[name], bits, group_size)
+            layers = round_model(after, policy, calibration)
+            answers = comparison() or answers
+            cell = Cell(
+                method=name,
+                bits=bits,
+                group_size=group_size,
+                sqnr=_sqnr(layers),
+                divergence=answers.divergence,
+                figures=answers.after,
+            )
+            cells.append(cell)
     return Table(split=split, weight=weight, floating=floating, cells=tuple(cells))
 
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import export
 from export.optimal_clipping.calibration import Calibration
 from export.optimal_clipping.examples import examples
 from export.optimal_clipping.walking import quantize_model
 from export.optimal_clipping.walking import round_model
+from export.runtime import KerasProgram
 from tests.tools.conftest import Command
 from tests.tools.conftest import tfmodels  # noqa: F401
 from tfmodels.errors import ConfigError
@@ -195,3 +197,23 @@ def test_a_calibrated_export_and_the_comparison_of_methods(
     rule = {layer["path"]: layer["rule"] for layer in report["layers"]}
     assert rule["block1_attention_query"]["calibration"] == "compensation"
     assert [path.name for path in tmp_path.iterdir() if path.name[0] == "."] == []
+
+
+@pytest.mark.slow
+def test_a_translator_leaves_packed_too(numbers_run, tmp_path):
+    out = export.export(numbers_run, "saved_model_int8_clipped", tmp_path / "out")
+    report = json.loads((out / "clipping.json").read_text())
+    packed = sum(layer["rows"] * layer["width"] for layer in report["layers"])
+    floats = sum(int(np.prod(each["shape"])) for each in report["kept"])
+    assert packed > 5 * floats
+    assert report["answers"]["agreement"] > 0.9
+    assert "in floating point" in (out / "clipping.txt").read_text()
+    model = keras.saving.load_model(out / "clipped.keras", safe_mode=True)
+    artefact = export.load(out)
+    batch = next(iter(artefact.signatures.examples("test", 2)))
+    saved = artefact.signatures.outputs(artefact.device, batch)
+    plain = artefact.signatures.outputs(
+        KerasProgram(artefact.signatures.device(model.model)), batch
+    )
+    for name in plain:
+        np.testing.assert_allclose(saved[name], plain[name], rtol=1e-3, atol=1e-3)

@@ -134,12 +134,14 @@ def storable(model: keras.Model) -> keras.Model:
     for number, layer in enumerate(_layers_of(model)):
         if isinstance(layer, PackedWeights):
             parts.append((number, "", layer.bits, layer.group_size))
-        for name in matrices_of(layer):
-            held = vars(layer).get(name)
-            if isinstance(held, PackedMatrix) and held not in known:
+        # Keras numbers what a layer holds in the order in which it came to it.
+        for held in layer._layers:
+            names = [key for key in matrices_of(layer) if vars(layer).get(key) is held]
+            if isinstance(held, PackedMatrix) and names and held not in known:
                 known.append(held)
-                parts.append((number, name, held.bits, held.group_size))
-    plain = isinstance(model, Functional | keras.Sequential)
+                parts.append((number, names[0], held.bits, held.group_size))
+    # Of these alone the configuration is that of their layers.
+    plain = type(model) in (Functional, keras.Sequential)
     return model if plain and not known else PackedModel(model, parts)
 
 

@@ -139,7 +139,7 @@ def test_methods_stand_in_the_order_of_the_published_table(run: Run):
     }
     own = "export.calibration_source=model", "export.calibration_examples=4"
     names = [*published, "newton_compensated"]
-    table = compare_methods(run.folder.path, names, (3,), (32,), own)
+    table = compare_methods(run.folder.path, names, [(3, 32)], own)
     assert table.floating["perplexity"] == pytest.approx(3.548, abs=5e-4)
     found = {cell.method: cell.figures["perplexity"] for cell in table.cells}
     for name, perplexity in published.items():

@@ -21,6 +21,7 @@ ROOMS = ("tfmodels", "trainers", "export", "tools")
 FOREIGN = {
     "joey_search.py",
     "torch_gnmt.py",
+    "torch_hqq.py",
     "torch_las.py",
     "torch_tacotron.py",
     "torch_pipeline.py",

@@ -26,6 +26,7 @@ from tfmodels.gnmt.wavefront import wavefront
 from tfmodels.layers.lstm import clip
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
+from tfmodels.layers.matrices import Matrix
 from tfmodels.layers.placing import Place
 
 
@@ -50,6 +51,12 @@ class GNMT(keras.Model):
       config: its sizes and wiring.
       **kwargs: see `keras.Model`.
     """
+
+    matrices = {
+        "source_embedding": Matrix((0,), table=True),
+        "target_embedding": Matrix((0,), table=True),
+        "softmax": Matrix((0,)),
+    }
 
     def __init__(self, config: GNMTConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -23,6 +23,7 @@ from tfmodels.las.identifier import Identifier
 from tfmodels.las.streaming import check_chunk
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
+from tfmodels.layers.matrices import Matrix
 
 
 def las(config: LASConfig) -> "LAS":
@@ -47,6 +48,8 @@ class LAS(keras.Model):
       config: its sizes.
       **kwargs: see `keras.Model`.
     """
+
+    matrices = {"embedding": Matrix((0,), table=True), "softmax": Matrix()}
 
     def __init__(self, config: LASConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -106,6 +106,36 @@ def _final(recipe: Recipe, workdir: Path) -> dict[str, float]:
     return {recipe.metric: metrics[recipe.metric]}
 
 
+def _clipped(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """The metric; and what fewer bits take away, by optimal ranges and by full ones."""
+    split, figure = recipe.metric.split("/")
+    output = workdir / "clipping"
+    methods = ("symmetric_minmax", "minmax", "newton", "newton_compensated")
+    chosen = [part for name in methods for part in ("--method", name)]
+    tfmodels(
+        *("clipping", str(workdir), "--output", str(output), "--figure", figure),
+        *("--bits", "4", "--bits", "3", "--bits", "2", "--group-size", "32", *chosen),
+    )
+    table = json.loads((output / "methods.json").read_text())
+    before = table["floating"][figure]
+    more = {
+        (cell["method"], cell["bits"]): cell["figures"][figure] - before
+        for cell in table["cells"]
+    }
+    return {
+        f"{split}/{figure}": before,
+        "more in 4 bits": more["newton", 4],
+        "in 3 bits": more["newton", 3],
+        "over min-max's": more["newton", 3] / more["minmax", 3],
+        "over symmetric min-max's": more["newton", 3] / more["symmetric_minmax", 3],
+        "compensated": more["newton_compensated", 3],
+        "over min-max's, compensated": more["newton_compensated", 3]
+        / more["minmax", 3],
+        "in 2 bits, less than symmetric min-max's": more["symmetric_minmax", 2]
+        - more["newton", 2],
+    }
+
+
 def _spoken(recipe: Recipe, workdir: Path) -> dict[str, float]:
     """What is judged of free running, of known words and of phrases with a new one."""
     judged = (
@@ -233,6 +263,11 @@ FIGURES = {
     ),
     "all_exports": Figures(
         _all_exports, "the averaged weights; those of exports of the 200 first examples"
+    ),
+    "clipped": Figures(
+        _clipped,
+        "the last weights; then `tfmodels clipping DIR`, groups of 32, tables and head"
+        " left alone",
     ),
     "spoken": Figures(_spoken, "the last weights, running freely"),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),

@@ -31,6 +31,9 @@ from tfmodels.quantization.ranges import solve
 from trainers.runs import Run
 from trainers.runs import RunFolder
 from trainers.runs import load_run
+from trainers.strategies.config import DataParallelConfig
+from trainers.strategies.config import PipelineConfig
+from trainers.strategies.data_parallel.devices import local_replicas
 
 RULE = ClippingRule(kind="linear", bits=3, group_size=8, calibration="compensation")
 
@@ -252,3 +255,31 @@ def test_a_recogniser_leaves_packed_too(tmp_path):
     )
     for name in plain:
         np.testing.assert_allclose(found[name], plain[name], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_weights_may_leave_clipped_and_in_floating_point(sorting_run, tmp_path):
+    out = export.export(sorting_run, "saved_model_float_clipped", tmp_path / "out")
+    report = json.loads((out / "clipping.json").read_text())
+    assert report["kept"] == []
+    clipped, plain = (
+        keras.saving.load_model(out / f"{name}.keras", safe_mode=True)
+        for name in ("clipped", "model")
+    )
+    changed = {layer["path"]: layer["clipped"] for layer in report["layers"]}
+    path = "block1_attention_query"
+    one, other = (x.get_layer(path).kernel.numpy() for x in (clipped, plain))
+    assert (one != other).mean() == pytest.approx(changed[path])
+    assert 0 < changed[path] < 0.5
+    assert (abs(one) <= abs(other).max(axis=0)).all()
+    assert export.load(out).predict("3 1 2")
+
+
+def test_only_replicas_of_this_machine_share_rows():
+    shared = local_replicas(DataParallelConfig(devices="cpu", replicas=2))
+    assert shared is not None
+    assert shared.num_replicas_in_sync == 2
+    assert local_replicas(DataParallelConfig(devices="cpu", replicas=99)) is None
+    assert local_replicas(PipelineConfig()) is None
+    cluster = DataParallelConfig(devices="cpu", multi_worker=True)
+    assert local_replicas(cluster) is None

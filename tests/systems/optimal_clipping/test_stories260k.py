@@ -133,7 +133,6 @@ def test_methods_stand_in_the_order_of_the_published_table(run: Run):
     published = {
         "symmetric_minmax": 12.17,
         "octav": 8.345,
-        "grid_symmetric": 6.892,
         "newton": 5.254,
         "als_multistart": 4.993,
     }

@@ -203,7 +203,8 @@ def test_closed_forms_of_a_million_samples(law, table, bits, drawn):
     assert least == pytest.approx(LEAST[law][bits], rel=2e-2)
     assert least <= found * (1 + 5e-3)
     decibels = 10 * np.log10((2 if law == "laplace" else 1) / least)
-    assert decibels == pytest.approx(DECIBELS[law][bits], abs=0.05)
+    # 2 % of a mean square.
+    assert decibels == pytest.approx(DECIBELS[law][bits], abs=0.09)
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4])

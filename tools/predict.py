@@ -81,6 +81,9 @@ def predict_command(
     if stream:
         _print_streams(model, inputs, overrides)
         return
+    if is_artefact and nbest is None and output is None:
+        _print_parts(model, inputs)
+        return
     predict = _artefact(model) if is_artefact else _run(model, overrides)
     for source in inputs:
         answer = predict(source)
@@ -110,6 +113,20 @@ def _artefact(folder: Path) -> Callable[[str], Any]:
     import export
 
     return export.load(folder).predict
+
+
+def _print_parts(folder: Path, inputs: list[str]) -> None:
+    """Prints answers of an artefact, each part of them as soon as it is known."""
+    import export
+
+    artefact = export.load(folder)
+    for source in inputs:
+        parts = artefact.parts(source)
+        # Nothing of an answer that cannot be given.
+        typer.echo(f"{source}: {next(parts, '')}", nl=False)
+        for part in parts:
+            typer.echo(part, nl=False)
+        typer.echo()
 
 
 def _run(folder: Path, overrides: Sequence[str]) -> Callable[[str], Any]:

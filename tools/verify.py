@@ -43,6 +43,7 @@ def verification_table(verification: "Verification") -> "Table":
         "bound",
         "answers as Keras",
         f"{verification.split}/{accuracy}",
+        "other figures",
         title=f"{verification.num_examples} examples of the split {verification.split}",
         title_justify="left",
     )
@@ -57,5 +58,10 @@ def verification_table(verification: "Verification") -> "Table":
             "" if check.kind == "keras" else f"{check.bound:g}",
             f"{check.agreement:.2%}",
             f"{check.metrics[accuracy]:.4f}",
+            ", ".join(
+                f"{name} {value:.4g}"
+                for name, value in check.metrics.items()
+                if name != accuracy
+            ),
         )
     return table

@@ -10,7 +10,6 @@ from export.optimal_clipping.lite.graph import INT4
 from export.optimal_clipping.lite.graph import INT8
 from export.optimal_clipping.lite.graph import Graph
 from export.optimal_clipping.lite.matrices import Matrix
-from export.optimal_clipping.walking import Solved
 from tfmodels.errors import ConfigError
 from tfmodels.quantization.grid import Quantized
 from tfmodels.quantization.grid import quantize
@@ -19,6 +18,7 @@ from tfmodels.quantization.packing import pack
 from tfmodels.quantization.policy import ClippingRule
 from tfmodels.quantization.ranges import Ranges
 from tfmodels.quantization.ranges import solve
+from tfmodels.quantization.targets import Solved
 
 Form = Literal["dynamic", "weight_only"]
 """How packed weights are computed with. dynamic: as integers, with activations made

@@ -208,6 +208,6 @@ def test_the_packed_file_is_small_and_still_tells_stories(run: Run, tmp_path: Pa
     assert "".join(parts) == loaded.predict("Once upon a time")
     assert "".join(parts).startswith(", there was a little girl named")
     found = CliRunner().invoke(
-        cli.app, ["verify", str(artefact)], catch_exceptions=False, terminal_width=200
+        cli.app, ["verify", str(artefact)], catch_exceptions=False
     )
     assert f"perplexity {packed.metrics['perplexity']:.4g}" in found.output

@@ -107,8 +107,8 @@ def _encode(
         masks = _cut(mask, num_chunks)
         chunks = list(zip(_cut(x, num_chunks), _cut(back, num_chunks), strict=True))
 
-    def lowest(both: Any, chunk: int, first: Any) -> Any:
-        x, back = both
+    def lowest(below: Any, chunk: int, first: Any) -> Any:
+        x, back = below
         layer = model.encoder.forward_layer
         x, state = shared.layer(layer, x, masks[chunk], first, residual=False)
         return tf.concat([x, back], -1), state
@@ -120,6 +120,7 @@ def _encode(
         )
 
     layers = [lowest, *map(above, range(len(model.encoder.stack)))]
+    chunks = list(zip(_cut(x, num_chunks), backs, strict=True))
     made, lasts = _sweep(layers, chunks, [None] * len(layers), place)
     with place(len(layers) - 1)():
         return model.memory(tf.concat(made, 0), [last, *lasts[1:]], mask)

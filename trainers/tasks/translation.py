@@ -69,6 +69,8 @@ class Translation:
         self.vocabulary = self._source.vocabulary
         """What the ids mean."""
         check_model(model, data, {"vocabulary_size": self.vocabulary.size})
+        self.meaning: str = self.vocabulary.hash
+        """Of ids; see `trainers.interfaces.HasMeaning`."""
         self.ordinary_tokens = self.vocabulary.ordinary
         """Those that an objective may put in the place of others."""
         self._segmenter = GraphSegmenter(self.vocabulary)
@@ -238,7 +240,7 @@ class Translation:
             the translation is too long.
         """
         ids = self._source.encode(source, self.config.target_language)
-        check_room([*self._given, END], ids, self.config.search)
+        check_room(self._given, ids, self.config.search)
         width = self.config.search.beam_width
         search = self.config.search.model_copy(update={"n_best": width})
         find = self._searcher(

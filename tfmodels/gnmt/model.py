@@ -26,6 +26,7 @@ from tfmodels.gnmt.wavefront import wavefront
 from tfmodels.layers.lstm import clip
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
+from tfmodels.layers.matrices import Matrix
 from tfmodels.layers.placing import Place
 
 

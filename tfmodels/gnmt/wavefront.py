@@ -120,7 +120,6 @@ def _encode(
         )
 
     layers = [lowest, *map(above, range(len(model.encoder.stack)))]
-    chunks = list(zip(_cut(x, num_chunks), backs, strict=True))
     made, lasts = _sweep(layers, chunks, [None] * len(layers), place)
     with place(len(layers) - 1)():
         return model.memory(tf.concat(made, 0), [last, *lasts[1:]], mask)

@@ -18,7 +18,6 @@ from tfmodels.metrics.translation import MAX_ORDER
 from tfmodels.metrics.translation import BleuCounts
 from tfmodels.metrics.translation import bleu
 from tfmodels.text.in_graph import GraphSegmenter
-from tfmodels.text.vocabulary import END
 from trainers.data.parallel.dataset import parallel_dataset
 from trainers.data.parallel.sources import open_parallel
 from trainers.data.stream import steps_per_epoch

@@ -1,6 +1,7 @@
 """The only reader of artefacts: checks what it is given, then runs it."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -93,6 +94,18 @@ class Artefact:
           DataError: the input is missing or unreadable.
         """
         return self.signatures.predict(self.device, str(source))
+
+    def parts(self, source: str | PathLike[str]) -> Iterator[str]:
+        """What `predict` answers, in words, each part as soon as it is known.
+
+        Raises:
+          DataError: the input is missing or unreadable.
+        """
+        parts = getattr(self.signatures, "parts", None)
+        if parts is None:
+            yield str(self.predict(source))
+        else:
+            yield from parts(self.device, str(source))
 
     @property
     def floating(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ FOREIGN = {
     "torch_gnmt.py",
     "torch_hqq.py",
     "torch_las.py",
+    "torch_tacotron.py",
     "torch_pipeline.py",
     "torch_pychain.py",
 }

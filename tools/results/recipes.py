@@ -126,15 +126,15 @@ RECIPES = (
         Recipe(
             "gnmt/multi30k_reward",
             "gain",
-            0.02,
+            bound,
             baseline,
             overrides,
             (0,),
             figures="expected_reward",
         )
-        for baseline, overrides in (
-            ("0, of the model before that stage", ()),
-            ("expected GLEU, above", ("objective.likelihood_weight=1000",)),
+        for bound, baseline, overrides in (
+            (0.02, "0, of the model before that stage", ()),
+            (0.0, "expected GLEU, above", ("objective.likelihood_weight=1000",)),
         )
     ),
     Recipe(

@@ -196,3 +196,26 @@ def test_the_exported_file_tells_the_same_story(run: Run, tmp_path: Path):
         cli.app, ["predict", str(artefact), "Once upon a time"], catch_exceptions=False
     )
     assert ", there was a little girl named Lily." in result.output
+
+
+@pytest.mark.slow
+def test_the_packed_file_is_small_and_still_tells_stories(run: Run, tmp_path: Path):
+    artefact = tmp_path / "out"
+    export.export(run.folder.path, "tflite_int4_clipped", artefact)
+    verification = export.verify(artefact)
+    assert verification.failures == ()
+    keras, *_, packed = verification.checks
+    assert packed.kind == "tflite"
+    assert packed.num_bytes <= 445_000
+    assert packed.metrics["perplexity"] <= 3.85
+    assert keras.metrics["perplexity"] == pytest.approx(3.548, abs=5e-4)
+    loaded = export.load(artefact)
+    assert set(loaded.device.endpoints) == {"prefill", "decode"}
+    parts = [*loaded.parts("Once upon a time")]
+    assert len(parts) > 300
+    assert "".join(parts) == loaded.predict("Once upon a time")
+    assert "".join(parts).startswith(", there was a little girl named")
+    found = CliRunner().invoke(
+        cli.app, ["verify", str(artefact)], catch_exceptions=False
+    )
+    assert f"perplexity {packed.metrics['perplexity']:.4g}" in found.output

@@ -13,6 +13,7 @@ from tests.trainers.translating import NUMBERS
 from tests.trainers.translating import numbers
 from tests.trainers.translating import two_languages
 from tfmodels.decoding.beam_search import Hypotheses
+from tfmodels.decoding.step import START
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tfmodels.metrics.translation import bleu
@@ -155,10 +156,13 @@ def test_it_learns(numbers_run):
 @pytest.mark.slow
 def test_pictures(run, batches, outputs):
     drawn = run.task.figures(outputs[1], batches[1], {})
-    assert set(drawn) == {"predictions", "attention"}
+    assert set(drawn) == {"predictions", "translations", "attention"}
     text = " ".join(line.get_text() for line in drawn["predictions"].texts)
     for row in np.flatnonzero(np.asarray(batches[1]["weight"]).any(axis=1)):
         assert run.task.show(batches[1]["source"][row]) in text
+    parts = batches[1]["source"], batches[1]["label"], outputs[1]["translation"]
+    line = " | ".join(run.task.show(tokens[0]) for tokens in parts)
+    assert f"| {line} |" in drawn["translations"].splitlines()
     samples = run.task.samples(next(iter(run.task.dataset("train"))))
     assert isinstance(samples["sentences"], Figure)
 
@@ -167,6 +171,7 @@ def test_pictures(run, batches, outputs):
 def test_health_is_the_share_at_the_bound(run, batches):
     found = run.task.diagnostics(run.model, batches[0])
     assert "clipped/encoder2/cells" in found
+    assert found.pop("delta") == 1  # at the last step; test_config has the others
     assert all(0 <= share <= 1 for share in found.values())
 
 
@@ -260,7 +265,7 @@ def test_an_evaluation_again_gives_the_same(numbers_run, tmp_path):
 def test_a_language_is_asked_for(spoken):
     asked = []
 
-    def echo(model, config, xla):
+    def echo(model, config, xla, around):
         """A search that gives back the source from its second token on."""
 
         def search(source):
@@ -292,6 +297,47 @@ def test_a_language_is_asked_for(spoken):
 def test_predictions_may_search_otherwise(numbers_run):
     run = load_run(numbers_run, ["task.search={beam_width: 1}"])
     assert len(run.task.predict(run.model, "seven")) == 1
+
+
+@pytest.mark.slow
+def test_a_given_translation_has_the_price_the_model_sets(numbers_run):
+    """Of the whole one, what teacher forcing says; of others, what they begin with."""
+    run = load_run(numbers_run, ['task.target="acht"'])
+    (answer,) = run.task.predict(run.model, "seven")
+    assert answer.text == "acht"
+    source, label = (run.task._source.encode("seven"), run.task._source)
+    label = label.encode_target("acht")
+    inputs = {"source": [source], "target": [[START, *label[:-1]]]}
+    inputs = {name: np.array(ids, np.int32) for name, ids in inputs.items()}
+    logits = run.model(inputs)["logits"]
+    log_probs = tf.nn.log_softmax(logits).numpy()[0]
+    expected = sum(log_probs[at, token] for at, token in enumerate(label))
+    assert answer.log_prob == pytest.approx(expected, abs=1e-4)
+    begun = load_run(numbers_run, ['task.prefix="acht"'])
+    answers = begun.task.predict(begun.model, "seven")
+    assert all(answer.text.startswith("acht") for answer in answers)
+    long = load_run(numbers_run, [f'task.target="{"acht" * 40}"'])
+    with pytest.raises(DataError, match="longer than any may be"):
+        long.task.predict(long.model, "seven")
+    with pytest.raises(ConfigError, match=r"one\s+of the keys prefix and target"):
+        load_run(numbers_run, ['task.prefix="acht"', 'task.target="acht"'])
+
+
+@pytest.mark.slow
+def test_a_run_and_its_copy_translate_as_one(run, numbers_run, run_folder, batches):
+    pair = load_run(numbers_run, [f"task.ensemble=[{numbers_run}]"])
+    alone, together = (each.task.predict(each.model, "seven") for each in (run, pair))
+    assert [answer.text for answer in together] == [answer.text for answer in alone]
+    for one, both in zip(alone, together, strict=True):
+        assert both.log_prob == pytest.approx(one.log_prob, abs=1e-4)
+    outputs = [
+        each.task.outputs(each.model, batches[0], training=False)
+        for each in (run, pair)
+    ]
+    one, both = (tf.nn.log_softmax(each["logits"]).numpy() for each in outputs)
+    np.testing.assert_allclose(both, one, atol=1e-4)
+    with pytest.raises(ConfigError, match=r"task\.ensemble: .* does not translate"):
+        load_run(numbers_run, [f"task.ensemble=[{run_folder}]"])
 
 
 def test_its_place_in_the_table():

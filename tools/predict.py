@@ -38,7 +38,7 @@ def predict_command(
         typer.Option(help="Language in whose manner it is said, if another one."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="WAV file for what is said.")
+        Path | None, typer.Option("--output", "-o", help="WAV file for what is said; PNG file for boxes.")
     ] = None,
     overrides: Overrides = None,
 ) -> None:
@@ -79,8 +79,8 @@ def predict_command(
 def _write(answer: Any, path: Path) -> None:
     if not hasattr(answer, "write"):
         raise ConfigError(
-            "--output: this model's answers are no sound. Expected a synthesiser's run,"
-            f" or no --output. Received {path}."
+            "--output: this model's answers are no sound and no picture. Expected a"
+            f" synthesiser's run, a detector's, or no --output. Received {path}."
         )
     answer.write(path)
 

@@ -38,7 +38,10 @@ def predict_command(
         typer.Option(help="Language in whose manner it is said, if another one."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="WAV file for what is said; PNG file for boxes.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="WAV file for what is said; PNG file for boxes."
+        ),
     ] = None,
     overrides: Overrides = None,
 ) -> None:

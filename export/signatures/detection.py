@@ -165,9 +165,7 @@ class DetectionSignatures:
           DataError: the file is missing or is not an image.
         """
         image = read_image(source, self._shape[-1]).numpy()
-        return self._finder.answer(
-            image, self.outputs(program, {"image": image[None]})
-        )
+        return self._finder.answer(image, self.outputs(program, {"image": image[None]}))
 
     def _normalized(self, images: np.ndarray) -> np.ndarray:
         """The network's input, float32 [b, H, W, C]."""

@@ -65,7 +65,9 @@ class ImageClassifierConfig(Config):
             if field not in self.model_fields_set:
                 object.__setattr__(self, field, value)
 
-    def _check_output_stride(self, stride: int | None, stem: int, halvings: int) -> None:
+    def _check_output_stride(
+        self, stride: int | None, stem: int, halvings: int
+    ) -> None:
         """Refuses an output stride that the network cannot stop at.
 
         Args:

@@ -102,7 +102,9 @@ def overlap(first: Any, second: Any) -> tf.Tensor:
     corner = tf.maximum(first[..., :2], second[..., :2])
     opposite = tf.minimum(first[..., 2:], second[..., 2:])
     shared = tf.reduce_prod(tf.maximum(opposite - corner, 0.0), axis=-1)
-    areas = [tf.reduce_prod(box[..., 2:] - box[..., :2], axis=-1) for box in (first, second)]
+    areas = [
+        tf.reduce_prod(box[..., 2:] - box[..., :2], axis=-1) for box in (first, second)
+    ]
     return tf.math.divide_no_nan(shared, areas[0] + areas[1] - shared)
 
 

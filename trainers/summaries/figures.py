@@ -129,7 +129,10 @@ def boxed_images(
         for number, (box, title) in enumerate(zip(boxes, titles, strict=True)):
             top, left, bottom, right = box
             color = f"C{number % 10}"
-            corners = ([left, right, right, left, left], [top, top, bottom, bottom, top])
+            corners = (
+                [left, right, right, left, left],
+                [top, top, bottom, bottom, top],
+            )
             axes.plot(*corners, color=color)
             axes.text(left, top, title, color=color, size="small", va="bottom")
     return figure

@@ -46,7 +46,7 @@ def digit_canvases(config: DigitCanvasesData, split: str) -> BoxedImages:
             size = round(8 * random.uniform(*config.scale))
             top, left = random.integers(0, side - size + 1, 2)
             digit = enlarged(digits.images[row, :, :, 0], size)
-            box = ink(digit) + [top, left, top, left]
+            box = ink(digit) + np.array([top, left, top, left])
             if any(_touch(box, other) for other in placed):
                 continue
             canvas = made.images[index, top : top + size, left : left + size, 0]

@@ -32,7 +32,7 @@ class DigitCanvasesData(DetectionData):
     side: int = pydantic.Field(default=32, ge=8)
     """Height and width of a canvas, in pixels."""
     objects: tuple[int, int] = (1, 3)
-    """Fewest and most digits on a canvas; fewer are on it where no more find a place."""
+    """Fewest and most digits on a canvas; fewer where no more find a place."""
     scale: tuple[float, float] = (1.0, 3.0)
     """Least and largest enlargement of the 8x8 digits."""
     train_examples: int = pydantic.Field(default=4000, ge=1)

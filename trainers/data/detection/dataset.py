@@ -70,6 +70,7 @@ def whole(images: tf.Tensor, input_shape: tuple[int, int, int]) -> tf.Tensor:
       float32 [..., H, W, C].
     """
     if images.shape[-1] != input_shape[-1]:
-        change = tf.image.grayscale_to_rgb
-        images = change(images) if input_shape[-1] == 3 else tf.image.rgb_to_grayscale(images)
-    return tf.image.resize(images, input_shape[:2])
+        to_colour = input_shape[-1] == 3
+        change = tf.image.grayscale_to_rgb if to_colour else tf.image.rgb_to_grayscale
+        images = change(images)
+    return tf.image.resize(tf.cast(images, tf.float32), input_shape[:2])

@@ -50,7 +50,10 @@ def predict_command(
         typer.Option(help="Run that translates along; may be given repeatedly."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="WAV file for what is said.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="WAV file for what is said; PNG file for boxes."
+        ),
     ] = None,
     overrides: Overrides = None,
 ) -> None:
@@ -103,8 +106,8 @@ def predict_command(
 def _write(answer: Any, path: Path) -> None:
     if not hasattr(answer, "write"):
         raise ConfigError(
-            "--output: this model's answers are no sound. Expected a synthesiser's run,"
-            f" or no --output. Received {path}."
+            "--output: this model's answers are no sound and no picture. Expected a"
+            f" synthesiser's run, a detector's, or no --output. Received {path}."
         )
     answer.write(path)
 

@@ -71,6 +71,10 @@ class Signatures(Protocol):
     """Endpoints for the device whose arithmetic stays in floating point, where ranges
     would be calibrated: calibration ends in a crash in loops over time, for one."""
 
+    adjustable: tuple[str, ...]
+    """Keys of the configuration that a user of an artefact may still set; what was
+    exported does not depend on them."""
+
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the text files that `files_of` made."""
 
@@ -109,7 +113,8 @@ class Signatures(Protocol):
         """Runs a batch of `examples` through a program, by the endpoints it has."""
 
     def agreement(self, reference: Arrays, outputs: Arrays) -> "np.ndarray":
-        """Whether two programs answer alike, bool, of the shape of the weights."""
+        """Whether two programs answer alike, bool, of the shape of the weights; or the
+        share of an answer that is alike."""
 
     def predict(self, program: Program, source: str) -> Any:
         """The answer a user wants for one input a user has.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from trainers.sound import Sounds
+
 
 Batch = dict[str, Any]
 """Named tensors with the example axis first."""
@@ -69,6 +71,14 @@ class Spreads(Protocol):
     def spread(self, places: Sequence[Callable[[], Any]], num_chunks: int) -> None:
         """Has training run layers in contexts, such as devices, which take over parts
         of a sequence from one another; the outputs are the same."""
+
+
+@runtime_checkable
+class Audible(Protocol):
+    """A task whose evaluations can be heard."""
+
+    def sounds(self, outputs: Outputs, batch: Batch) -> "dict[str, Sounds]":
+        """What is heard of an evaluated batch, by name."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class LanguageModelingSignatures:
     accuracy = "token_accuracy"
     file_names: tuple[str, ...] = (_PIECES,)
     floating: tuple[str, ...] = (PREFILL, DECODE)
+    adjustable: tuple[str, ...] = ()
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration, and the vocabulary where it is foreign."""

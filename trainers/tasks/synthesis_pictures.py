@@ -25,7 +25,7 @@ def pairs(batch: Batch, said: Outputs, rate: float) -> Any:
     drawn, names = [], []
     mel, frames = np.asarray(batch["mel"]), np.asarray(batch["frames"])
     made, lengths = np.asarray(said["energies"]), np.asarray(said["lengths"])
-    for row in _shown(batch):
+    for row in shown(batch):
         drawn += [mel[row, : frames[row]], made[row, : lengths[row]]]
         number = np.asarray(batch["index"])[row]
         names += [f"utterance {number}, recorded", f"utterance {number}, said"]
@@ -35,7 +35,7 @@ def pairs(batch: Batch, said: Outputs, rate: float) -> Any:
 def recorded(batch: Batch, rate: float) -> Any:
     """Mel spectra of some utterances; for the arguments see `pairs`."""
     mel, frames = np.asarray(batch["mel"]), np.asarray(batch["frames"])
-    rows = _shown(batch)
+    rows = shown(batch)
     names = [f"utterance {number}" for number in np.asarray(batch["index"])[rows]]
     sounds = [mel[row, : frames[row]] for row in rows]
     return figures.spectrograms(sounds, names, names, rate=rate)
@@ -56,7 +56,7 @@ def alignment(
     shares, lengths = np.asarray(said["alignment"]), np.asarray(said["lengths"])
     r = said["energies"].shape[1] // shares.shape[1]
     drawn = []
-    for row in _shown(batch):
+    for row in shown(batch):
         steps = range(lengths[row] // r)
         times = [f"{n * step_seconds:.1f}" if n % every == 0 else "" for n in steps]
         ids = np.asarray(batch["symbols"][row])[: int(batch["symbol_lengths"][row])]
@@ -64,5 +64,6 @@ def alignment(
     return figures.alignments(drawn)
 
 
-def _shown(batch: Batch) -> np.ndarray:
+def shown(batch: Batch) -> np.ndarray:
+    """Rows of a batch that are drawn."""
     return np.flatnonzero(np.asarray(batch["weight"]) > 0)[:_MAX_DRAWN]

@@ -8,6 +8,8 @@ import tensorflow as tf
 from export.interfaces import Endpoint
 from tfmodels.text.symbols import Symbols
 from trainers.tasks.speaking import sayer
+from trainers.tasks.vocoders import Vocoder
+from trainers.tasks.vocoders import resources_of
 
 SYNTHESIZE, MEL, TEXT = "synthesize", "synthesize_mel", "synthesize_text"
 """Endpoints of whole texts."""
@@ -61,17 +63,15 @@ class Synthesis:
             }
         )
 
-    def whole(
-        self, vocoder: Callable[..., tf.Tensor], symbols: Symbols
-    ) -> dict[str, Endpoint]:
+    def whole(self, vocoder: Vocoder, symbols: Symbols) -> dict[str, Endpoint]:
         """What makes sound of texts at once.
 
         Args:
-          vocoder: see `trainers.tasks.speaking.sayer`.
+          vocoder: makes sound of spectra.
           symbols: what texts are made of; written ones go in where a graph can read
             them.
         """
-        say = sayer(self._model, vocoder)
+        say, held = sayer(self._model, vocoder), resources_of(vocoder)
         seed = tf.TensorSpec([self._batch, 2], tf.int64, "seed")
         names = [spec.name for spec in self._source]
 
@@ -84,15 +84,19 @@ class Synthesis:
             return {n: x for n, x in made.items() if not n.startswith("audio")}
 
         made = {
-            SYNTHESIZE: Endpoint(synthesize, (*self._source, seed)),
+            SYNTHESIZE: Endpoint(synthesize, (*self._source, seed), held),
             MEL: Endpoint(synthesize_mel, (*self._source, seed)),
         }
         if symbols.kind != "phonemes":
-            made[TEXT] = self._of_text(symbols, synthesize, seed)
+            made[TEXT] = self._of_text(symbols, synthesize, seed, held)
         return _as_they_are(made)
 
     def _of_text(
-        self, symbols: Symbols, synthesize: Callable[..., Named], seed: tf.TensorSpec
+        self,
+        symbols: Symbols,
+        synthesize: Callable[..., Named],
+        seed: tf.TensorSpec,
+        held: tuple[Any, ...],
     ) -> Endpoint:
         # It brings the operations of tensorflow-text, which other endpoints can do
         # without.
@@ -107,7 +111,9 @@ class Synthesis:
             return synthesize(ids, tf.zeros_like(ids), lengths, *inputs)
 
         text = tf.TensorSpec([self._batch], tf.string, "text")
-        return Endpoint(synthesize_text, (text, *self._source[3:], seed), (table,))
+        return Endpoint(
+            synthesize_text, (text, *self._source[3:], seed), (table, *held)
+        )
 
     def _encode(self, *inputs: tf.Tensor) -> Named:
         names = [spec.name for spec in self._source]

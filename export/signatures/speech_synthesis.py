@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -31,6 +32,7 @@ from trainers.tasks.speaking import seeds
 from trainers.tasks.speaking import silence
 from trainers.tasks.spoken import Spoken
 from trainers.tasks.spoken import joined
+from trainers.tasks.vocoders import Vocoder
 from trainers.tasks.vocoders import open_vocoder
 from trainers.tasks.voices import Voices
 
@@ -59,7 +61,11 @@ class SpeechSynthesisSignatures:
         self._r: int = model.frames_per_step
         self._seed = experiment.run.seed
         self._voices = Voices.from_plain(json.loads(files[_VOICES]))
-        self._vocoder = open_vocoder(self._voices.preset)
+
+    @cached_property
+    def _vocoder(self) -> Vocoder:
+        """A SavedModel holds it; for others it is opened where it is needed."""
+        return open_vocoder(self._task.vocoder, self._voices.preset, self._seed)
 
     @staticmethod
     def files_of(task: Any) -> dict[str, str]:
@@ -217,8 +223,16 @@ class SpeechSynthesisSignatures:
         """Says a text of any length while it is being made.
 
         Raises:
-          ConfigError, DataError: see `predict`.
+          ConfigError: see `predict`; or a trained vocoder is to make the sound, which
+            needs whole pieces.
+          DataError: see `predict`.
         """
+        if self._task.vocoder is not None:
+            raise ConfigError(
+                "a trained vocoder needs whole pieces of a text. Expected task.vocoder:"
+                " null, or no --stream. Received task.vocoder:"
+                f" {self._task.vocoder}."
+            )
         script = self._voices.script(source, self._task)
         device = DeviceSynthesizer(program, self._config)
         preset = self._voices.preset

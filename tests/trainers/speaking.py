@@ -68,7 +68,7 @@ def write_voices(folder: Path) -> dict[str, Any]:
     }
 
 
-def synthesiser(data: dict[str, Any], **changes: Any) -> Experiment:
+def synthesiser(data: dict[str, Any], /, **changes: Any) -> Experiment:
     """An experiment that reads letters; changes are of sections."""
     values: dict[str, Any] = {
         "task": {"kind": "speech_synthesis", "max_frames": 30},

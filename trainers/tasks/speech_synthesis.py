@@ -99,7 +99,7 @@ class SpeechSynthesis:
         )
         """What an objective scales terms with."""
         self._speaker = functools.cache(self._make_speaker)
-        self._vocoder = open_vocoder(self.voices.preset)
+        self._vocoder = open_vocoder(config.vocoder, self.voices.preset, run.seed)
 
     def build_model(self) -> keras.Model:
         """The configured model, which normalises by what training frames are like."""

@@ -70,10 +70,9 @@ class Signatures(Protocol):
     floating: tuple[str, ...]
     """Endpoints for the device whose arithmetic stays in floating point, where ranges
     would be calibrated: calibration ends in a crash in loops over time, for one."""
-
-    adjustable: tuple[str, ...]
-    """Keys of the configuration that a user of an artefact may still set; what was
-    exported does not depend on them."""
+    repeated: tuple[str, ...]
+    """Endpoints for the device that answer what others can, one step at a time; a file
+    that is to be small does without."""
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the text files that `files_of` made."""
@@ -135,3 +134,7 @@ class Job(NamedTuple):
     """What the run's kind of task exports."""
     folder: Path
     """The artefact in the making."""
+    progress: Path | None = None
+    """A folder beside it that outlives a kill, for long work; made by who needs it."""
+    distribution: "tf.distribute.Strategy | None" = None
+    """Replicas of the run's strategy on this machine, for a preset that wants them."""

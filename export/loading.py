@@ -1,6 +1,7 @@
 """The only reader of artefacts: checks what it is given, then runs it."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from functools import cached_property
 from os import PathLike
@@ -96,6 +97,18 @@ class Artefact:
         """
         return self.signatures.predict(self.device, str(source))
 
+    def parts(self, source: str | PathLike[str]) -> Iterator[str]:
+        """What `predict` answers, in words, each part as soon as it is known.
+
+        Raises:
+          DataError: the input is missing or unreadable.
+        """
+        parts = getattr(self.signatures, "parts", None)
+        if parts is None:
+            yield str(self.predict(source))
+        else:
+            yield from parts(self.device, str(source))
+
     @property
     def floating(self) -> tuple[str, ...]:
         """Endpoints for the device that compute in floating point, with int8 weights,
@@ -144,7 +157,7 @@ def _changed(
     folder: Path, experiment: Experiment, overrides: Sequence[str]
 ) -> Experiment:
     values = experiment.plain()
-    keys = signatures_class(experiment.task.kind).adjustable
+    keys = getattr(signatures_class(experiment.task.kind), "adjustable", ())
     for text in overrides:
         if text.partition("=")[0].strip() not in keys:
             named = f"one of the keys {', '.join(keys)}, or " if keys else ""

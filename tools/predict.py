@@ -42,6 +42,17 @@ def predict_command(
         str | None,
         typer.Option(help="Language in whose manner it is said, if another one."),
     ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="How translations begin, in whole words.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Score this translation: print its price and alignment."),
+    ] = None,
+    ensemble: Annotated[
+        list[str] | None,
+        typer.Option(help="Run that translates along; may be given repeatedly."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -54,12 +65,16 @@ def predict_command(
 ) -> None:
     """Predict on files or text with a trained run or an exported artefact."""
     voice = {"speaker": speaker, "language": language, "accent": accent}
+    asked = {"prefix": prefix, "target": target, "ensemble": ensemble}
     chosen = [
-        f"task.{key}={json.dumps(name)}"
-        for key, name in voice.items()
-        if name is not None
+        # JSON, as any text may be a value.
+        f"task.{key}={json.dumps(value, ensure_ascii=False)}"
+        for key, value in {**voice, **asked}.items()
+        if value is not None
     ]
     overrides = [*(overrides or ()), *chosen]
+    if target is not None and nbest is None:
+        nbest = 1
     if output is not None and len(inputs) != 1:
         raise ConfigError(
             "--output: one file holds one answer. Expected one input. Received"
@@ -71,6 +86,9 @@ def predict_command(
         _show_streams(model, inputs, overrides, output, show)
         return
     is_artefact = (model / "manifest.json").exists()
+    if is_artefact and nbest is None and output is None:
+        _print_parts(model, inputs, overrides)
+        return
     predict = _artefact(model, overrides) if is_artefact else _run(model, overrides)
     for source in inputs:
         answer = predict(source)
@@ -100,6 +118,20 @@ def _artefact(folder: Path, overrides: Sequence[str]) -> Callable[[str], Any]:
     import export
 
     return export.load(folder, overrides).predict
+
+
+def _print_parts(folder: Path, inputs: list[str], overrides: Sequence[str]) -> None:
+    """Prints answers of an artefact, each part of them as soon as it is known."""
+    import export
+
+    artefact = export.load(folder, overrides)
+    for source in inputs:
+        parts = artefact.parts(source)
+        # Nothing of an answer that cannot be given.
+        typer.echo(f"{source}: {next(parts, '')}", nl=False)
+        for part in parts:
+            typer.echo(part, nl=False)
+        typer.echo()
 
 
 def _run(folder: Path, overrides: Sequence[str]) -> Callable[[str], Any]:

@@ -67,8 +67,8 @@ class Evaluation:
     ) -> None:
         batch = next(iter(stage.task.dataset(split)))
         outputs = stage.task.outputs(self._placed.model, batch, training=False)
-        for name, figure in stage.task.figures(outputs, batch, totals).items():
-            writers.figure(step, f"{split}/{name}", figure)
+        for name, drawing in stage.task.figures(outputs, batch, totals).items():
+            writers.drawn(step, f"{split}/{name}", drawing)
         if isinstance(stage.task, Audible):
             for name, sounds in stage.task.sounds(outputs, batch).items():
                 writers.sounds(step, f"{split}/{name}", sounds)

@@ -40,6 +40,7 @@ from trainers.objectives.config import CrossEntropyConfig
 from trainers.objectives.config import ExpectedRewardConfig
 from trainers.objectives.config import SynthesisConfig
 from trainers.objectives.minimum_word_error.config import MinimumWordErrorConfig
+from trainers.objectives.quantization_aware.config import QuantizationAwareConfig
 from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
 from trainers.objectives.sequence_discriminative.config import (
     SequenceDiscriminativeConfig,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         CrossEntropyConfig
         | ExpectedRewardConfig
         | MinimumWordErrorConfig
+        | QuantizationAwareConfig
         | RewardAugmentedConfig
         | SequenceDiscriminativeConfig
         | SynthesisConfig
@@ -89,6 +91,7 @@ else:
             CrossEntropyConfig,
             ExpectedRewardConfig,
             MinimumWordErrorConfig,
+            QuantizationAwareConfig,
             RewardAugmentedConfig,
             SequenceDiscriminativeConfig,
             SynthesisConfig,

@@ -38,7 +38,7 @@ class ImageClassificationSignatures:
     accuracy = "top1"
     file_names = (_LABELS,)
     floating: tuple[str, ...] = ()
-    adjustable: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the class names, one per line."""

@@ -50,7 +50,10 @@ class SpeechSynthesisSignatures:
     accuracy = "ended"
     file_names: tuple[str, ...] = (_VOICES,)
     floating: tuple[str, ...] = (ENCODE, STEP, POSTNET)
+    repeated: tuple[str, ...] = ()
     adjustable: tuple[str, ...] = ("task.speaker", "task.language", "task.accent")
+    """Keys that a user of an artefact may still set: what leaves does not depend on
+    them."""
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the inventories."""

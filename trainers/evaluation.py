@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from trainers.abilities import Audible
 from trainers.guards import check_readable
-from trainers.interfaces import Audible
 from trainers.interfaces import Placed
 from trainers.interfaces import Stage
 from trainers.interfaces import Strategy

@@ -85,7 +85,7 @@ def spoken(pieces: Sequence[SpokenPiece], titles: Sequence[str], rate: float) ->
             figure.add_subplot(len(pieces), 2, 2 * row + column) for column in (1, 2)
         )
         seconds = len(piece.energies) / rate
-        bounds = (0, seconds, 0, piece.energies.shape[1])
+        bounds = (0, seconds, 0.0, float(piece.energies.shape[1]))
         left.imshow(piece.energies.T, origin="lower", aspect="auto", extent=bounds)
         left.set_title(title, size="small", parse_math=False)
         left.set(xlabel="seconds", ylabel="mel band")

@@ -26,6 +26,10 @@ _CONFLICT = (
     " mean another one elsewhere"
 )
 _CROSS_ENTROPY = "the end of cross entropy, decoded at its own best scale"
+_ESPEAK = (
+    *("data", "prepare", "espeak", "--output", "data/espeak"),
+    *("--utterances", "1250"),
+)
 RECIPES = (
     Recipe("googlenet/tiny", "test/top1", 0.95, _DIGITS),
     Recipe("googlenet/async_tiny", "test/top1", 0.95, _DIGITS, processes=2),
@@ -197,10 +201,7 @@ RECIPES = (
         _SILENCE,
         asks="at most",
         figures="final",
-        prepare=(
-            *("data", "prepare", "espeak", "--output", "data/espeak"),
-            *("--utterances", "1250"),
-        ),
+        prepare=_ESPEAK,
     ),
     Recipe(
         "multilingual_tts/tiny",
@@ -249,6 +250,27 @@ RECIPES = (
             (True, ("model.conditioning={kind: layer}",)),
             (True, ("model.conditioning={kind: rank_one}",)),
             (True, ("model.conditioning={kind: adapter, bottleneck: 16}",)),
+        )
+    ),
+    *(
+        Recipe(
+            "mwer/tiny",
+            "test/expected_errors",
+            0.4,
+            baseline,
+            overrides,
+            (0,),
+            asks="at most",
+            figures=figures,
+            prepare=_ESPEAK,
+        )
+        for figures, baseline, overrides in (
+            ("expected_errors", "cross entropy alone, below", ()),
+            (
+                "against_errors",
+                "minimum word error rate, above",
+                ("objective.cross_entropy_weight=1000",),
+            ),
         )
     ),
     *(

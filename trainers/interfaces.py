@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from trainers.sound import Sounds
-
 
 Batch = dict[str, Any]
 """Named tensors with the example axis first."""
@@ -83,14 +81,6 @@ class Spreads(Protocol):
         of a sequence from one another; the outputs are the same. With more than one
         shard, ``logits`` are a tuple of parts, each computed in a context of its own.
         """
-
-
-@runtime_checkable
-class Audible(Protocol):
-    """A task whose evaluations can be heard."""
-
-    def sounds(self, outputs: Outputs, batch: Batch) -> "dict[str, Sounds]":
-        """What is heard of an evaluated batch, by name."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from tests.tools.conftest import Command
+from tests.tools.test_translation_benchmarks import needs
 from tests.trainers.speaking import synthesiser
 from tests.trainers.speaking import write_voices
 from tests.trainers.tasks.test_language_models import write_run
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
+from tools.benchmark import BENCHMARKS
+from tools.benchmark.synthesis_speed import Sizes
+from tools.benchmark.synthesis_speed import synthesis_speed
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +87,15 @@ def test_standard_output_has_the_samples_alone(run, capfdbinary, monkeypatch) ->
     assert len(captured.out) > 256
     assert len(captured.out) % 512 == 0
     assert b"s of speech" in captured.err
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs_at_a_size_that_says_nothing() -> None:
+    needs("torch", "torch")
+    sizes = Sizes(8, 4, 6, 6, 4, 2, 3, symbols=5)
+    found = synthesis_speed(rounds=1, steps=2, sizes=sizes)
+    assert found["benchmark"] in BENCHMARKS
+    assert found["real_time_factor"].keys() == {"tensorflow", "tflite"}
+    assert found["decoder_step"].keys() == {"float32", "int8"}
+    for step in found["decoder_step"].values():
+        assert step["over_peer"]["ours"] > 0

@@ -17,7 +17,7 @@ ENCODE, STEP, POSTNET = "encode", "decode_step", "postnet"
 """Endpoints around which a host loops."""
 
 Named = dict[str, tf.Tensor]
-_MEMORY = ("values", "keys", "mask", "condition")
+_MEMORY = ("values", "keys", "mask")
 
 
 class Synthesis:
@@ -45,6 +45,7 @@ class Synthesis:
             shape = [batch, config.residual.dim]
             self._source.append(tf.TensorSpec(shape, tf.float32, "residual"))
         self._batch = batch
+        self._is_fed = config.fed_dim > 0
 
     def parts(self) -> dict[str, Endpoint]:
         """What a host chains."""
@@ -121,8 +122,9 @@ class Synthesis:
         state = self._model.initial_state(memory)
         rows = tf.shape(memory["mask"])[0]
         first = tf.zeros([rows, self._config.mel_bins])
+        seen = [*_MEMORY, *["condition"] * self._is_fed]
         return {
-            **{f"memory_{name}": memory[name] for name in _MEMORY},
+            **{f"memory_{name}": memory[name] for name in seen},
             **{f"state_{name}": each for name, each in state.items()},
             "frame": self._model.energies(first),
         }
@@ -139,8 +141,9 @@ class Synthesis:
             "memory_values": [None, width],
             "memory_keys": [None, config.attention.dim],
             "memory_mask": [None],
-            "memory_condition": [config.condition_dim],
         }
+        if self._is_fed:
+            shapes["memory_condition"] = [config.condition_dim]
         return [
             tf.TensorSpec([batch, *shape], tf.float32, name)
             for name, shape in shapes.items()

@@ -210,11 +210,10 @@ class Decoder(keras.layers.Layer):
     def _fed(self, number: int, memory: Memory) -> tf.Tensor:
         """What biases and the condition add to an LSTM's sums, [b, 4 H]."""
         lstm, fed = self.lstms[number], self._config.fed_dim
-        condition = memory["condition"]
         kernel = value(lstm.kernel)
         if not fed:  # oneDNN ends the process over a product of nothing
-            rows = tf.shape(condition)[0]
-            return lstm.add_biases(tf.zeros([rows, kernel.shape[1]], kernel.dtype))
+            return lstm.add_biases(tf.zeros([1, kernel.shape[1]], kernel.dtype))
+        condition = memory["condition"]
         return lstm.add_biases(
             tf.matmul(condition[:, :fed], kernel[kernel.shape[0] - fed :])
         )

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from trainers.files import writing
+from trainers.sound import Sounds
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
-
-    from trainers.sound import Sounds
 
 
 class Writer:
@@ -29,7 +28,7 @@ class Writer:
     def figure(self, step: int, name: str, figure: "Figure") -> None:
         """A drawing."""
 
-    def sounds(self, step: int, name: str, sounds: "Sounds") -> None:
+    def sounds(self, step: int, name: str, sounds: Sounds) -> None:
         """Sounds to listen to."""
 
     def histograms(self, step: int, values: Mapping[str, "np.ndarray"]) -> None:
@@ -71,7 +70,7 @@ class Writers(Writer):
         """Passes a drawing on."""
         self._pass_on("figure", step, name, figure)
 
-    def sounds(self, step: int, name: str, sounds: "Sounds") -> None:
+    def sounds(self, step: int, name: str, sounds: Sounds) -> None:
         """Passes sounds on."""
         self._pass_on("sounds", step, name, sounds)
 
@@ -83,9 +82,10 @@ class Writers(Writer):
         """Passes text on."""
         self._pass_on("text", step, name, text)
 
-    def drawn(self, step: int, name: str, drawing: "Figure | str") -> None:
-        """Passes on what a task shows: a drawing, or text in Markdown."""
-        kind = "text" if isinstance(drawing, str) else "figure"
+    def drawn(self, step: int, name: str, drawing: "Figure | Sounds | str") -> None:
+        """Passes on what a task shows: a drawing, sounds, or text in Markdown."""
+        kinds: dict[type, str] = {str: "text", Sounds: "sounds"}
+        kind = kinds.get(type(drawing), "figure")
         self._pass_on(kind, step, name, drawing)
 
     def hparams(self, values: Mapping[str, object]) -> None:

@@ -193,33 +193,25 @@ class SpeechSynthesis:
         return means(totals)
 
     def figures(self, outputs: Outputs, batch: Batch, totals: Totals) -> dict[str, Any]:
-        """Some utterances as they were recorded and as the model says them; what each
-        step attended to."""
+        """Some utterances as they were recorded and as the model says them, their
+        spectra and, of the same vocoder, sound; what each step attended to."""
         names, preset = self._source.symbols.names, self._source.front_end.preset
         said = outputs["said"]
         rate = preset.sample_rate / preset.hop
         return {
             "mel": pictures.pairs(batch, said, rate),
             "alignment": pictures.alignment(names, batch, said, self._r / rate),
+            "recorded": self._heard(batch, batch["mel"], batch["frames"]),
+            "said": self._heard(batch, said["energies"], said["lengths"]),
         }
 
-    def sounds(self, outputs: Outputs, batch: Batch) -> dict[str, Sounds]:
-        """Those utterances whose spectra `figures` draws: recorded, through the same
-        vocoder, and as the model says them."""
+    def _heard(self, batch: Batch, mel: Any, lengths: Any) -> Sounds:
+        """Sound of the utterances that are drawn."""
         rows = pictures.shown(batch)
-        rate = self.voices.preset.sample_rate
-        said = outputs["said"]
-        kinds = {
-            "recorded": (batch["mel"], batch["frames"]),
-            "said": (said["energies"], said["lengths"]),
-        }
-        heard = {}
-        for name, (mel, lengths) in kinds.items():
-            frames = np.asarray(lengths)[rows]
-            spectra = np.asarray(mel)[rows, : frames.max()]
-            made = self._vocoder(tf.constant(spectra), tf.constant(frames, tf.int32))
-            heard[name] = Sounds(np.asarray(made), rate)
-        return heard
+        frames = np.asarray(lengths)[rows]
+        spectra = tf.constant(np.asarray(mel)[rows, : frames.max()])
+        sound = self._vocoder(spectra, tf.constant(frames, tf.int32))
+        return Sounds(np.asarray(sound), self.voices.preset.sample_rate)
 
     def samples(self, batch: Batch) -> dict[str, Any]:
         """Some utterances of a training batch."""

@@ -57,7 +57,7 @@ def test_images_keep_their_pixels(
 
 def test_sounds_can_be_played(writer: TensorBoardWriter, tmp_path: Path) -> None:
     samples = np.array([[0, 0.5, -0.25, 2], [0.125, 0, 0, 0]], np.float32)
-    writer.sounds(4, "test/said", Sounds(samples, 8000))
+    Writers([writer]).drawn(4, "test/said", Sounds(samples, 8000))
     writer.close()
     step, encoded = tensor(events(tmp_path), "test/said")
     assert step == 4

@@ -96,7 +96,8 @@ def test_vocabularies_and_languages_of_another_model(
     assert code == 2
     assert "model.vocabulary_size" in said
     assert "Expected 267; received 270" in said
-    other.write_text(json.dumps({**pieces, "languages": []}))
+    no_languages = {"languages": [], "pieces": [*"\u2581abcd"]}
+    other.write_text(json.dumps({**pieces, **no_languages}))
     code, said = fails("train", config, "--workdir", tmp_path / "new", *vocabulary)
     assert code == 3
     assert "correct data.vocabulary" in said

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from export.interfaces import Arrays
 from export.interfaces import Endpoint
 from export.interfaces import Program
 from tfmodels.transformer.caching import CachedTransformer
@@ -60,27 +61,51 @@ def continued(program: Program, tokens: list[int], num_new: int) -> Iterator[int
       tokens: at least one; with the new ones no more than T + 1.
       num_new: how many more.
     """
-    shapes = {
-        name: [int(size or 1) for size in shape]  # All of them are fixed.
-        for name, shape in program.inputs(PREFILL).items()
-    }
-    count = shapes["tokens"][1]
-    memory = {name: np.zeros(shapes[name], np.float32) for name in ("keys", "values")}
+    memory = _nothing_seen(program)
+    count = int(program.inputs(PREFILL)["tokens"][1] or 1)
     for start in range(0, len(tokens) - 1, count):
         part = tokens[start : start + count]
         # Of filling beyond the model's length, all goes to its last place, which is
         # written again before it is looked at.
-        last = shapes["keys"][1] - 1
+        last = memory["keys"].shape[1] - 1
         places = np.minimum(np.arange(start, start + count), last).astype(np.int32)
         filled = np.array([part + [0] * (count - len(part))], np.int32)
         memory = program(PREFILL, {"tokens": filled, "places": places, **memory})
     token, place = tokens[-1], len(tokens) - 1
     for _ in range(num_new):
-        given = {
-            "tokens": np.array([[token]], np.int32),
-            "places": np.array([place], np.int32),
-        }
-        found = program(DECODE, {**given, **memory})
+        found = _decoded(program, token, place, memory)
         memory = {name: found[name] for name in memory}
         token, place = int(np.argmax(found["logits"][0])), place + 1
         yield token
+
+
+def told(program: Program, tokens: np.ndarray) -> np.ndarray:
+    """Logits of whole sequences, token after token, float32 [B, T, K].
+
+    Args:
+      program: has the endpoints of `cached_endpoints`.
+      tokens: int32 [B, T].
+    """
+    rows = []
+    for row in tokens.tolist():
+        memory, logits = _nothing_seen(program), []
+        for place, token in enumerate(row):
+            found = _decoded(program, token, place, memory)
+            memory = {name: found[name] for name in memory}
+            logits.append(found["logits"][0])
+        rows.append(logits)
+    return np.array(rows, np.float32)
+
+
+def _nothing_seen(program: Program) -> Arrays:
+    shapes = program.inputs(DECODE)
+    return {
+        # All sizes are fixed.
+        name: np.zeros([int(size or 1) for size in shapes[name]], np.float32)
+        for name in ("keys", "values")
+    }
+
+
+def _decoded(program: Program, token: int, place: int, memory: Arrays) -> Arrays:
+    tokens, places = np.array([[token]], np.int32), np.array([place], np.int32)
+    return program(DECODE, {"tokens": tokens, "places": places, **memory})

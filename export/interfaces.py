@@ -70,6 +70,9 @@ class Signatures(Protocol):
     floating: tuple[str, ...]
     """Endpoints for the device whose arithmetic stays in floating point, where ranges
     would be calibrated: calibration ends in a crash in loops over time, for one."""
+    repeated: tuple[str, ...]
+    """Endpoints for the device that answer what others can, one step at a time; a file
+    that is to be small does without."""
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the text files that `files_of` made."""
@@ -109,7 +112,8 @@ class Signatures(Protocol):
         """Runs a batch of `examples` through a program, by the endpoints it has."""
 
     def agreement(self, reference: Arrays, outputs: Arrays) -> "np.ndarray":
-        """Whether two programs answer alike, bool, of the shape of the weights."""
+        """Whether two programs answer alike, bool, of the shape of the weights; or the
+        share of an answer that is alike."""
 
     def predict(self, program: Program, source: str) -> Any:
         """The answer a user wants for one input a user has.

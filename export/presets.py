@@ -49,6 +49,13 @@ def _clipped(bits: int, bound: float, packed: bool = True) -> Preset:
     return Preset(summary, bound, writer, {"bits": bits, "packed": packed}, True)
 
 
+def _lite(bits: int, form: str, bound: float) -> Preset:
+    how = "int8 activations" if form == "dynamic" else "float32 arithmetic"
+    summary = f"packed weights: {bits} bits, tables and head 8, clipped; {how}"
+    writer = "export.optimal_clipping.lite.writing:write_lite_clipped"
+    return Preset(summary, bound, writer, {"bits": bits, "form": form})
+
+
 # Measured on the trained tiny networks: 7e-7, 1e-3, 3e-2 and, with integer activations,
 # up to 9e-2, where a test example exceeds the range of the calibration and saturates;
 # 9e-3 with the integer engine; 9e-2 and 1e-2 with packed weights of 4 and 8 bits.
@@ -64,6 +71,9 @@ PRESETS: dict[str, Preset] = {
     "saved_model_int4_clipped": _clipped(4, 0.25),
     "saved_model_int8_clipped": _clipped(8, 0.05),
     "saved_model_float_clipped": _clipped(4, 0.25, packed=False),
+    "tflite_int4_clipped": _lite(4, "dynamic", 0.25),
+    "tflite_int8_clipped": _lite(8, "dynamic", 0.05),
+    "tflite_int4_clipped_float": _lite(4, "weight_only", 0.25),
     "integer": Preset(
         "translation in int8 weights and int16 states, for NumPy; bit for bit",
         0.05,

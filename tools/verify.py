@@ -27,6 +27,8 @@ def verify_command(
     verification = verify_artefact(export.load(artefact), max_examples)
     # The table first: it also says by how much a check fails.
     print_to_terminal(verification_table(verification))
+    for line in other_figures(verification):
+        print_to_terminal(line)
     verification.check()
     print_to_terminal(f"{artefact} is what was trained.")
 
@@ -59,3 +61,16 @@ def verification_table(verification: "Verification") -> "Table":
             f"{check.metrics[accuracy]:.4f}",
         )
     return table
+
+
+def other_figures(verification: "Verification") -> list[str]:
+    """Lines of the figures that the table has no room for."""
+    lines = []
+    for check in verification.checks:
+        others = ", ".join(
+            f"{name} {value:.4g}"
+            for name, value in check.metrics.items()
+            if name != verification.accuracy
+        )
+        lines += [f"{check.kind}: {others}"] if others else []
+    return lines

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from trainers.abilities import Audible
 from trainers.guards import check_readable
 from trainers.interfaces import Placed
 from trainers.interfaces import Stage
@@ -68,3 +69,6 @@ class Evaluation:
         outputs = stage.task.outputs(self._placed.model, batch, training=False)
         for name, drawing in stage.task.figures(outputs, batch, totals).items():
             writers.drawn(step, f"{split}/{name}", drawing)
+        if isinstance(stage.task, Audible):
+            for name, sounds in stage.task.sounds(outputs, batch).items():
+                writers.sounds(step, f"{split}/{name}", sounds)

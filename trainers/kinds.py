@@ -10,10 +10,12 @@ from tfmodels.catalog import MODELS
 from tfmodels.classification.config import ImageClassifierConfig
 from tfmodels.config import Config
 from tfmodels.config import tagged_union
+from tfmodels.detection.config import DetectorConfig
 from tfmodels.gnmt.config import GNMTConfig
 from tfmodels.las.config import LASConfig
 from tfmodels.tacotron.config import TacotronConfig
 from tfmodels.transformer.config import TransformerConfig
+from tfmodels.wavernn.config import WaveRNNConfig
 from trainers.data.config import DigitsData
 from trainers.data.config import ImageData
 from trainers.data.config import ImageFolderData
@@ -27,6 +29,8 @@ from trainers.data.config import TextData
 from trainers.data.config import TokenData
 from trainers.data.config import UtteranceData
 from trainers.data.config import WordLoopData
+from trainers.data.detection.config import DetectionData
+from trainers.data.detection.config import DigitCanvasesData
 from trainers.data.parallel.config import NumberWordsData
 from trainers.data.parallel.config import ParallelData
 from trainers.data.parallel.config import ParallelTextData
@@ -36,6 +40,7 @@ from trainers.data.speech.config import SpeechManifestData
 from trainers.data.synthesis.config import SynthesisData
 from trainers.data.synthesis.config import SynthesisManifestData
 from trainers.objectives.config import CrossEntropyConfig
+from trainers.objectives.config import DetectionObjectiveConfig
 from trainers.objectives.config import ExpectedRewardConfig
 from trainers.objectives.config import SynthesisConfig
 from trainers.objectives.minimum_word_error.config import MinimumWordErrorConfig
@@ -45,24 +50,29 @@ from trainers.objectives.sequence_discriminative.config import (
     SequenceDiscriminativeConfig,
 )
 from trainers.tasks.config import AcousticModelingConfig
+from trainers.tasks.config import DetectionConfig
 from trainers.tasks.config import ImageClassificationConfig
 from trainers.tasks.config import LanguageModelingConfig
 from trainers.tasks.config import SpeechRecognitionConfig
 from trainers.tasks.config import SpeechSynthesisConfig
 from trainers.tasks.config import TranslationConfig
+from trainers.tasks.config import VocodingConfig
 
 if TYPE_CHECKING:
     AnyModel = Config
     AnyTask = (
         AcousticModelingConfig
+        | DetectionConfig
         | ImageClassificationConfig
         | LanguageModelingConfig
         | SpeechRecognitionConfig
         | SpeechSynthesisConfig
         | TranslationConfig
+        | VocodingConfig
     )
     AnyObjective = (
         CrossEntropyConfig
+        | DetectionObjectiveConfig
         | ExpectedRewardConfig
         | MinimumWordErrorConfig
         | QuantizationAwareConfig
@@ -75,16 +85,19 @@ else:
     AnyTask = tagged_union(
         [
             AcousticModelingConfig,
+            DetectionConfig,
             ImageClassificationConfig,
             LanguageModelingConfig,
             SpeechRecognitionConfig,
             SpeechSynthesisConfig,
             TranslationConfig,
+            VocodingConfig,
         ]
     )
     AnyObjective = tagged_union(
         [
             CrossEntropyConfig,
+            DetectionObjectiveConfig,
             ExpectedRewardConfig,
             MinimumWordErrorConfig,
             QuantizationAwareConfig,
@@ -96,6 +109,7 @@ else:
 
 AnyData = Annotated[
     ConnectedDigitsData
+    | DigitCanvasesData
     | DigitsData
     | ImageFolderData
     | ManifestData
@@ -115,25 +129,30 @@ AnyData = Annotated[
 
 DATA_OF_TASK: dict[type[Config], tuple[type[Config], ...]] = {
     AcousticModelingConfig: (UtteranceData,),
+    DetectionConfig: (DetectionData,),
     ImageClassificationConfig: (ImageData,),
     LanguageModelingConfig: (TokenData, SpeechData),
     SpeechRecognitionConfig: (SpeechData,),
     SpeechSynthesisConfig: (SynthesisData,),
     TranslationConfig: (ParallelData,),
+    VocodingConfig: (SynthesisData,),
 }
 """What each task can learn from; a language model of speech, the transcripts."""
 
 MODEL_OF_TASK: dict[type[Config], type[Config]] = {
     AcousticModelingConfig: AcousticConfig,
+    DetectionConfig: DetectorConfig,
     ImageClassificationConfig: ImageClassifierConfig,
     LanguageModelingConfig: TransformerConfig,
     SpeechRecognitionConfig: LASConfig,
     SpeechSynthesisConfig: TacotronConfig,
     TranslationConfig: GNMTConfig,
+    VocodingConfig: WaveRNNConfig,
 }
 """What each task can teach."""
 
 TASK_OF_OBJECTIVE: dict[type[Config], type[Config]] = {
+    DetectionObjectiveConfig: DetectionConfig,
     ExpectedRewardConfig: TranslationConfig,
     MinimumWordErrorConfig: SpeechRecognitionConfig,
     SequenceDiscriminativeConfig: AcousticModelingConfig,

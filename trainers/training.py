@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tfmodels.errors import DataError
 from trainers import actions
+from trainers.abilities import ChangesInTraining
 from trainers.checkpoints import Checkpoint
 from trainers.checkpoints import CheckpointStore
 from trainers.checkpoints import restore
@@ -22,7 +23,6 @@ from trainers.evaluation import held_out
 from trainers.experiment import Experiment
 from trainers.files import writing
 from trainers.guards import make_guards
-from trainers.interfaces import ChangesInTraining
 from trainers.interfaces import Placed
 from trainers.interfaces import Stage
 from trainers.interfaces import Strategy
@@ -90,6 +90,7 @@ def evaluate(
     experiment = folder.experiment(overrides)
     checkpoint = newest(folder)
     with open_strategy(experiment) as (strategy, stages):
+        folder.check_meaning(stages[-1].task)
         placed = strategy.build(stages)
         restore(checkpoint, placed_variables(placed))
         evaluation = Evaluation(strategy, placed, experiment.data.max_bad_fraction)
@@ -116,6 +117,7 @@ class _Training:
         self._strategy = strategy
         self._stages = stages
         self._stop = stop
+        folder.check_meaning(stages[-1].task)
         self._placed: Placed = self._strategy.build(self._stages)
         self._store = CheckpointStore(
             folder.path / "checkpoints", self._run.keep_checkpoints
@@ -123,6 +125,7 @@ class _Training:
         self._step = self._saved = self._prepare_next(self._store.latest())
         if self._strategy.is_chief:
             folder.claim(experiment)
+            folder.remember(stages[-1].task)
         self._guards = make_guards(experiment)
 
     def _prepare_next(self, checkpoint: Checkpoint | None) -> int:

@@ -14,7 +14,7 @@ from export.optimal_clipping.calibration import Calibration
 from export.optimal_clipping.figures import LayerFigures
 from export.optimal_clipping.figures import figures_of
 from export.optimal_clipping.progress import Progress
-from export.optimal_clipping.sharing import over_replicas
+from export.optimal_clipping.sharing import Replicas
 from tfmodels.errors import ConfigError
 from tfmodels.quantization.attention import tell_parts
 from tfmodels.quantization.groups import spread
@@ -36,9 +36,8 @@ class Resources(NamedTuple):
     was; they are used again for the same weights, inputs and rule only."""
     calibration: Calibration | None = None
     """Tells what layers are given, for rules that need it."""
-    distribution: tf.distribute.Strategy | None = None
-    """Replicas that share the rows of each layer; the result is the same, bit for
-    bit."""
+    replicas: Replicas | None = None
+    """They share the rows of each layer; the result is the same, bit for bit."""
 
 
 def quantize_model(
@@ -55,7 +54,7 @@ def quantize_model(
       policy: what becomes of which layer.
       folder: see `Resources`.
       calibration: see `Resources`.
-      distribution: see `Resources`.
+      distribution: its replicas share the rows of each layer.
 
     Returns:
       Figures of each quantized layer.
@@ -66,7 +65,7 @@ def quantize_model(
       DataError: a weight is not finite, or `folder` cannot be written to.
     """
     figures = []
-    resources = Resources(folder, calibration, distribution)
+    resources = Resources(folder, calibration, _replicas(distribution))
     for target, rows, solved in _solved(model, policy, resources):
         pack_target(model, target, solved.quantized)
         figures.append(figures_of(target.path, target.rule, rows, *solved))
@@ -94,7 +93,7 @@ def clip_model(
         high = spread(solved.ranges.high, rows.shape[1], size)
         return np.clip(rows, low, high)
 
-    resources = Resources(None, calibration, distribution)
+    resources = Resources(None, calibration, _replicas(distribution))
     return _changed(model, policy, resources, clipped)
 
 
@@ -169,10 +168,14 @@ def _with_moments(
 def _solve(
     target: Target, rows: np.ndarray, moments: np.ndarray | None, resources: Resources
 ) -> Solved:
-    rule, distribution = target.rule, resources.distribution
+    rule, replicas = target.rule, resources.replicas
     solve = partial(solve_rows, rule=rule, name=target.path, moments=moments)
-    if distribution is None or rule.group_size == "tensor":
+    if replicas is None or rule.group_size == "tensor":
         return solve(rows)
-    if distribution.num_replicas_in_sync == 1:
-        return solve(rows)
-    return over_replicas(distribution, solve, rows)
+    return replicas.solve(solve, rows)
+
+
+def _replicas(distribution: tf.distribute.Strategy | None) -> Replicas | None:
+    if distribution is None or distribution.num_replicas_in_sync == 1:
+        return None
+    return Replicas(distribution)

@@ -8,6 +8,7 @@ from tfmodels.errors import ConfigError
 SIGNATURES: dict[str, str] = {
     "acoustic_modeling": "export.signatures.acoustic_modeling:"
     "AcousticModelingSignatures",
+    "detection": "export.signatures.detection:DetectionSignatures",
     "image_classification": (
         "export.signatures.image_classification:ImageClassificationSignatures"
     ),
@@ -15,6 +16,9 @@ SIGNATURES: dict[str, str] = {
     "LanguageModelingSignatures",
     "speech_recognition": (
         "export.signatures.speech_recognition:SpeechRecognitionSignatures"
+    ),
+    "speech_synthesis": (
+        "export.signatures.speech_synthesis:SpeechSynthesisSignatures"
     ),
     "translation": "export.signatures.translation:TranslationSignatures",
 }

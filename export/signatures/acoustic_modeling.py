@@ -52,6 +52,7 @@ class AcousticModelingSignatures:
     accuracy = "word_accuracy"
     file_names: tuple[str, ...] = (_DECODER, _FRONT_END)
     floating: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the recogniser's parts."""

@@ -13,6 +13,7 @@ from export.continuing import DECODE
 from export.continuing import PREFILL
 from export.continuing import cached_endpoints
 from export.continuing import continued
+from export.continuing import told
 from export.interfaces import Arrays
 from export.interfaces import Endpoint
 from export.interfaces import Program
@@ -31,6 +32,9 @@ from trainers.experiment import Experiment
 from trainers.interfaces import Batch
 from trainers.tasks.language_modeling import continuation
 
+SCORE = "score"
+"""The endpoint for whole sequences."""
+
 _PIECES = "pieces.json"
 
 
@@ -44,6 +48,7 @@ class LanguageModelingSignatures:
     accuracy = "token_accuracy"
     file_names: tuple[str, ...] = (_PIECES,)
     floating: tuple[str, ...] = (PREFILL, DECODE)
+    repeated: tuple[str, ...] = (SCORE,)
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration, and the vocabulary where it is foreign."""
@@ -54,7 +59,7 @@ class LanguageModelingSignatures:
         # What is sorted is answered at once, and its file stays a single one.
         self._continues = isinstance(data, StoriesData | TextData)
         if not self._continues:
-            self.floating = ()
+            self.floating = self.repeated = ()
         self._num_tokens: int = model.vocabulary_size
         self._seed = experiment.run.seed
         self._notation: Notation
@@ -107,7 +112,7 @@ class LanguageModelingSignatures:
             return {"logits": model(tokens, training=False)["logits"]}
 
         tokens = tf.TensorSpec([1, self._length], tf.int32, "tokens")
-        own = {"score": Endpoint(score, (tokens,))}
+        own = {SCORE: Endpoint(score, (tokens,))}
         if not self._continues:
             return own
         return own | cached_endpoints(CachedTransformer(model, self._model))
@@ -122,7 +127,7 @@ class LanguageModelingSignatures:
     def calibration(self, program: Program, count: int) -> Iterator[tuple[str, Arrays]]:
         """Training sequences, in the random order of the first epoch."""
         for batch in self._batches("train").take(count).as_numpy_iterator():
-            yield "score", {"tokens": batch["tokens"]}
+            yield SCORE, {"tokens": batch["tokens"]}
 
     def examples(self, split: str, limit: int) -> Iterator[Batch]:
         """Sequences as evaluation sees them, ``tokens`` int32 [1, T].
@@ -157,14 +162,35 @@ class LanguageModelingSignatures:
         """
 
         if DECODE in program.endpoints:
-            tokens, num_new = self._notation.prompt(source)
-            return self._notation.show([*continued(program, tokens, num_new)])
+            return "".join(self.parts(program, source))
 
         def score(tokens: np.ndarray) -> np.ndarray:
             return np.asarray(self._logits(program, tokens))
 
         return continuation(score, self._notation, source, self._length)
 
+    def parts(self, program: Program, source: str) -> Iterator[str]:
+        """What `predict` answers, each part as soon as it is known.
+
+        Raises:
+          DataError: see `predict`.
+        """
+        if DECODE not in program.endpoints:
+            yield self.predict(program, source)
+            return
+        tokens, num_new = self._notation.prompt(source)
+        new: list[int] = []
+        shown = text = ""
+        for token in continued(program, tokens, num_new):
+            new.append(token)
+            text = self._notation.show(new)
+            if not text.endswith("\ufffd"):  # Else it is a part of a character.
+                yield text[len(shown) :]
+                shown = text
+        yield text[len(shown) :]
+
     def _logits(self, program: Program, tokens: np.ndarray) -> Any:
-        endpoint = "serve" if "serve" in program.endpoints else "score"
+        if not {"serve", SCORE} & {*program.endpoints}:
+            return told(program, tokens)
+        endpoint = "serve" if "serve" in program.endpoints else SCORE
         return program(endpoint, {"tokens": tokens})["logits"]

@@ -57,13 +57,13 @@ class SpeechRecognitionSignatures:
     """Functions on samples of sound, front end and search included.
 
     The file for a device has the same for one recording, without text. Where ranges are
-    calibrated, which cannot be done in loops, only a step's layers and scores become
-    integers; attention is left in floating point too.
+    calibrated, a step's layers and scores alone become integers: no loop, no attention.
     """
 
     accuracy = "word_accuracy"
     file_names: tuple[str, ...] = (_GRAPHEMES,)
     floating: tuple[str, ...] = (RECOGNIZE, UNTOLD, ENCODE, ATTEND, CHUNK)
+    repeated: tuple[str, ...] = ()
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the table of graphemes."""

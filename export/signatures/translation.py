@@ -49,6 +49,7 @@ class TranslationSignatures:
     accuracy = "token_accuracy"
     file_names: tuple[str, ...] = (_VOCABULARY,)
     floating: tuple[str, ...] = (ENCODE, ATTEND)
+    repeated: tuple[str, ...] = ()
 
     def __init__(self, experiment: Experiment, files: Mapping[str, str]) -> None:
         """Takes the run's configuration and the vocabulary."""

@@ -8,11 +8,19 @@ import pytest
 import tensorflow as tf
 
 import export
+from export.interfaces import Job
+from export.optimal_clipping import walking
 from export.optimal_clipping.calibration import Calibration
 from export.optimal_clipping.examples import examples
 from export.optimal_clipping.walking import quantize_model
 from export.optimal_clipping.walking import round_model
+from export.optimal_clipping.writing import write_clipped
+from export.presets import PRESETS
 from export.runtime import KerasProgram
+from export.runtime import SavedModelProgram
+from export.signatures.language_modeling import LanguageModelingSignatures
+from tests.export.recognising import Opened
+from tests.export.recognising import recogniser
 from tests.tools.conftest import Command
 from tests.tools.conftest import tfmodels  # noqa: F401
 from tfmodels.errors import ConfigError
@@ -22,7 +30,12 @@ from tfmodels.quantization.policy import ClippingRule
 from tfmodels.quantization.policy import Policy
 from tfmodels.quantization.policy import default_policy
 from tfmodels.quantization.ranges import solve
+from trainers.runs import Run
+from trainers.runs import RunFolder
 from trainers.runs import load_run
+from trainers.strategies.config import DataParallelConfig
+from trainers.strategies.config import PipelineConfig
+from trainers.strategies.data_parallel.devices import local_replicas
 
 RULE = ClippingRule(kind="linear", bits=3, group_size=8, calibration="compensation")
 
@@ -165,6 +178,7 @@ def test_a_calibrated_export_and_the_comparison_of_methods(
     sorting_run,
     tmp_path,
     tfmodels: Command,  # noqa: F811
+    monkeypatch,
 ):
     code, out, err = tfmodels(
         *("clipping", sorting_run, "--output", tmp_path / "table", "--bits", "2"),
@@ -186,13 +200,37 @@ def test_a_calibrated_export_and_the_comparison_of_methods(
     )
     assert code == 2
     assert "Did you mean newton" in err
+    # An export that is killed after its third matrix goes on with the fourth.
+    solve_rows, solved = walking.solve_rows, []
+
+    def dying(rows, name, **how):
+        if len(solved) == 3:
+            raise KeyboardInterrupt
+        solved.append(name)
+        return solve_rows(rows, name=name, **how)
+
     rules = "export.clipping=[{kind: linear, bits: 3, calibration: compensation}]"
-    code, _, err = tfmodels(
-        *("export", sorting_run, "--preset", "saved_model_int4_clipped"),
-        *("--output", tmp_path / "out", "--set", rules),
-        *("--set", "strategy.replicas=2"),
+    settings = ("--set", rules, "--set", "strategy.replicas=1")
+    preset, output = "saved_model_int4_clipped", tmp_path / "out"
+    monkeypatch.setattr(walking, "solve_rows", dying)
+    with pytest.raises(KeyboardInterrupt):
+        export.export(sorting_run, preset, output, settings[1::2])
+    assert [path.name for path in tmp_path.iterdir() if path.name[0] == "."] == [
+        ".out.progress"
+    ]
+    again = []
+    monkeypatch.setattr(
+        walking,
+        "solve_rows",
+        lambda rows, name, **how: (
+            again.append(name),
+            solve_rows(rows, name=name, **how),
+        )[1],
     )
+    command = ("export", sorting_run, "--preset", preset, "--output", output)
+    code, _, err = tfmodels(*command, *settings)
     assert code == 0, err
+    assert not set(solved) & set(again)
     report = json.loads((tmp_path / "out" / "clipping.json").read_text())
     rule = {layer["path"]: layer["rule"] for layer in report["layers"]}
     assert rule["block1_attention_query"]["calibration"] == "compensation"
@@ -200,20 +238,54 @@ def test_a_calibrated_export_and_the_comparison_of_methods(
 
 
 @pytest.mark.slow
-def test_a_translator_leaves_packed_too(numbers_run, tmp_path):
-    out = export.export(numbers_run, "saved_model_int8_clipped", tmp_path / "out")
-    report = json.loads((out / "clipping.json").read_text())
-    packed = sum(layer["rows"] * layer["width"] for layer in report["layers"])
-    floats = sum(int(np.prod(each["shape"])) for each in report["kept"])
-    assert packed > 5 * floats
-    assert report["answers"]["agreement"] > 0.9
-    assert "in floating point" in (out / "clipping.txt").read_text()
-    model = keras.saving.load_model(out / "clipped.keras", safe_mode=True)
-    artefact = export.load(out)
-    batch = next(iter(artefact.signatures.examples("test", 2)))
-    saved = artefact.signatures.outputs(artefact.device, batch)
-    plain = artefact.signatures.outputs(
-        KerasProgram(artefact.signatures.device(model.model)), batch
+def test_a_recogniser_leaves_packed_too(tmp_path):
+    experiment = recogniser(tmp_path)
+    opened = Opened(experiment)
+    run = Run(RunFolder(tmp_path), experiment, opened.task, opened.model, 0, {})
+    job = Job(run, opened.model, opened.signatures, tmp_path, tmp_path / "progress")
+    program = write_clipped(job, 8)
+    report = json.loads((tmp_path / "clipping.json").read_text())
+    paths = {layer["path"].rpartition("/")[2] for layer in report["layers"]}
+    assert {"kernel", "recurrent_kernel", "embedding", "softmax"} <= paths
+    assert report["answers"]["agreement"] > 0.8
+    saved = SavedModelProgram(tmp_path / program["saved_model_clipped"])
+    model = keras.saving.load_model(tmp_path / "clipped.keras", safe_mode=True)
+    batch = next(iter(opened.signatures.examples("test", 1)))
+    found = opened.signatures.outputs(saved, batch)
+    plain = opened.signatures.outputs(
+        KerasProgram(opened.signatures.serving(model.model)), batch
     )
     for name in plain:
-        np.testing.assert_allclose(saved[name], plain[name], rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(found[name], plain[name], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_weights_may_leave_clipped_and_in_floating_point(sorting_run, tmp_path):
+    run = load_run(sorting_run, ("export.report_examples=0",))
+    signatures = LanguageModelingSignatures(run.experiment, {})
+    out = tmp_path
+    options = PRESETS["saved_model_float_clipped"].options
+    program = write_clipped(Job(run, run.model, signatures, out), **options)
+    report = json.loads((out / "clipping.json").read_text())
+    assert report["kept"] == []
+    clipped = keras.saving.load_model(out / "clipped.keras", safe_mode=True)
+    changed = {layer["path"]: layer["clipped"] for layer in report["layers"]}
+    path = "block1_attention_query"
+    one, other = (x.get_layer(path).kernel.numpy() for x in (clipped, run.model))
+    assert (one != other).mean() == pytest.approx(changed[path])
+    assert 0 < changed[path] < 0.5
+    assert (abs(one) <= abs(other).max(axis=0)).all()
+    saved = SavedModelProgram(out / program["saved_model_clipped"])
+    tokens = np.zeros((1, 7), np.int32)
+    found = saved("serve", {"tokens": tokens})["logits"]
+    np.testing.assert_allclose(found, clipped(tokens)["logits"], atol=1e-5)
+
+
+def test_only_replicas_of_this_machine_share_rows():
+    shared = local_replicas(DataParallelConfig(devices="cpu", replicas=2))
+    assert shared is not None
+    assert shared.num_replicas_in_sync == 2
+    assert local_replicas(DataParallelConfig(devices="cpu", replicas=99)) is None
+    assert local_replicas(PipelineConfig()) is None
+    cluster = DataParallelConfig(devices="cpu", multi_worker=True)
+    assert local_replicas(cluster) is None

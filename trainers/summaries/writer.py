@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
+    from trainers.sound import Sounds
+
 
 class Writer:
     """Receives what a run reports; a subclass overrides the kinds that it keeps.
@@ -26,6 +28,9 @@ class Writer:
 
     def figure(self, step: int, name: str, figure: "Figure") -> None:
         """A drawing."""
+
+    def sounds(self, step: int, name: str, sounds: "Sounds") -> None:
+        """Sounds to listen to."""
 
     def histograms(self, step: int, values: Mapping[str, "np.ndarray"]) -> None:
         """Distributions of the elements of arrays of any shape, by name."""
@@ -65,6 +70,10 @@ class Writers(Writer):
     def figure(self, step: int, name: str, figure: "Figure") -> None:
         """Passes a drawing on."""
         self._pass_on("figure", step, name, figure)
+
+    def sounds(self, step: int, name: str, sounds: "Sounds") -> None:
+        """Passes sounds on."""
+        self._pass_on("sounds", step, name, sounds)
 
     def histograms(self, step: int, values: Mapping[str, "np.ndarray"]) -> None:
         """Passes distributions on."""

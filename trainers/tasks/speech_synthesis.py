@@ -9,32 +9,30 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfmodels.audio.griffin_lim import GriffinLim
 from tfmodels.errors import ConfigError
-from tfmodels.errors import DataError
 from tfmodels.metrics.classification import top_k
-from tfmodels.tacotron.free_running import STOP_REASONS
 from trainers.data.synthesis.dataset import synthesis_dataset
-from trainers.data.synthesis.espeak_voices import phonemes_of
 from trainers.data.synthesis.source import open_synthesis
 from trainers.experiment import RunConfig
 from trainers.interfaces import Batch
 from trainers.interfaces import Outputs
 from trainers.interfaces import Shard
 from trainers.interfaces import Totals
+from trainers.sound import Sounds
 from trainers.tasks import synthesis_pictures as pictures
 from trainers.tasks.config import SpeechSynthesisConfig
 from trainers.tasks.models import build_model
 from trainers.tasks.models import check_model
+from trainers.tasks.speaking import Speaker
+from trainers.tasks.speaking import sayer
 from trainers.tasks.spoken import Spoken
+from trainers.tasks.spoken import joined
 from trainers.tasks.synthesis_judge import SynthesisJudge
+from trainers.tasks.vocoders import open_vocoder
+from trainers.tasks.voices import Voices
 from trainers.totals import means
 
 _SOURCE = ("symbols", "tones", "symbol_lengths", "speaker", "language")
-_FRAMES_PER_SYMBOL = 20
-_MORE_FRAMES = 100
-# Texts are filled up to multiples of so many symbols.
-_SYMBOLS_AT_ONCE = 32
 
 
 class FramesPer(NamedTuple):
@@ -66,6 +64,8 @@ class SpeechSynthesis:
         self.config = config
         self._model_config, self._data, self._run = model, data, run
         self._source = source = open_synthesis(data)
+        self.voices = Voices.of(source)
+        """What a model can say, and as whom."""
         sizes = {
             "num_symbols": source.symbols.size,
             "num_speakers": len(source.speakers),
@@ -99,6 +99,7 @@ class SpeechSynthesis:
         )
         """What an objective scales terms with."""
         self._speaker = functools.cache(self._make_speaker)
+        self._vocoder = open_vocoder(config.vocoder, self.voices.preset, run.seed)
 
     def build_model(self) -> keras.Model:
         """The configured model, which normalises by what training frames are like."""
@@ -202,6 +203,24 @@ class SpeechSynthesis:
             "alignment": pictures.alignment(names, batch, said, self._r / rate),
         }
 
+    def sounds(self, outputs: Outputs, batch: Batch) -> dict[str, Sounds]:
+        """Those utterances whose spectra `figures` draws: recorded, through the same
+        vocoder, and as the model says them."""
+        rows = pictures.shown(batch)
+        rate = self.voices.preset.sample_rate
+        said = outputs["said"]
+        kinds = {
+            "recorded": (batch["mel"], batch["frames"]),
+            "said": (said["energies"], said["lengths"]),
+        }
+        heard = {}
+        for name, (mel, lengths) in kinds.items():
+            frames = np.asarray(lengths)[rows]
+            spectra = np.asarray(mel)[rows, : frames.max()]
+            made = self._vocoder(tf.constant(spectra), tf.constant(frames, tf.int32))
+            heard[name] = Sounds(np.asarray(made), rate)
+        return heard
+
     def samples(self, batch: Batch) -> dict[str, Any]:
         """Some utterances of a training batch."""
         preset = self._source.front_end.preset
@@ -223,70 +242,22 @@ class SpeechSynthesis:
         return signs
 
     def predict(self, model: keras.Model, source: str) -> Spoken:
-        """Says a text in the configured voice, language and accent.
+        """Says a text of any length in the configured voice, language and accent.
 
         Raises:
           ConfigError: the voice or the accent is not one of the data.
           DataError: there is nothing to say, or eSpeak NG is needed and not there.
         """
-        table, config = self._source.symbols, self.config
-        language = config.language or self._source.languages[0]
-        speaker = config.speaker or self._source.speakers[0]
-        accent = config.accent or language
-        chosen = {
-            "speaker": _shares("speaker", speaker, self._source.speakers),
-            "language": _shares("accent", accent, self._source.languages),
-        }
-        if table.kind == "phonemes":
-            found = phonemes_of(source, language)
-            tones = found.tones if self._data.tones else ()
-            encoded = table.encode(found.names, tones)
-        else:
-            encoded = table.encode(source)
-        if len(encoded.ids) - 1 <= len(encoded.unknown):
-            raise DataError(
-                "there is nothing to say. Expected a text with some symbol that the"
-                f" model knows. Received {source[:70]!r}."
-            )
-        count = len(encoded.ids)
-        width = -(-count // _SYMBOLS_AT_ONCE) * _SYMBOLS_AT_ONCE
-        rows = {
-            "symbols": np.zeros([1, width], np.int32),
-            "tones": np.zeros([1, width], np.int32),
-            "symbol_lengths": np.array([count], np.int32),
-        }
-        rows["symbols"][0, :count], rows["tones"][0, :count] = (
-            encoded.ids,
-            encoded.tones,
-        )
-        sound, length, reason = self._speaker(model)({**rows, **chosen})
-        hop = self._source.front_end.preset.hop
-        return Spoken(
-            sound[0].numpy()[: int(length[0]) * hop],
-            self._source.front_end.sample_rate,
-            STOP_REASONS[int(reason[0])],
-            encoded.unknown,
-        )
+        script = self.voices.script(source, self.config)
+        return joined(self._speaker(model)(script))
 
-    def _make_speaker(self, model: Any) -> Callable[..., Any]:
-        """A compiled function from a source to samples, lengths and stop reasons."""
-        vocoder = GriffinLim(self._source.front_end.preset)
-        seed = tf.constant([[self._run.seed, 0]], tf.int64)
-
-        def say(source: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-            frames = _FRAMES_PER_SYMBOL * source["symbols"].shape[1] + _MORE_FRAMES
-            said = model.free_run(source, seed, -(-frames // self._r))
-            longest = tf.reduce_max(said["lengths"])
-            sound = vocoder(said["energies"][:, :longest], said["lengths"])
-            return sound, said["lengths"], said["stop_reason"]
-
-        return tf.function(say, autograph=False)
-
-
-def _shares(key: str, name: str, names: tuple[str, ...]) -> np.ndarray:
-    if name not in names:
-        raise ConfigError(
-            f"task.{key}: the model does not have it. Expected one of"
-            f" {', '.join(names)}. Received {name!r}."
-        )
-    return np.eye(len(names), dtype=np.float32)[[names.index(name)]]
+    def _make_speaker(self, model: Any) -> Speaker:
+        say = sayer(model, self._vocoder)
+        rows = ("symbols", "tones")
+        numbers = {name: tf.TensorSpec([None, None], tf.int32) for name in rows}
+        shares = {name: tf.TensorSpec([None, None]) for name in ("speaker", "language")}
+        lengths = tf.TensorSpec([None], tf.int32)
+        seed = tf.TensorSpec([None, 2], tf.int64)
+        spec = {**numbers, **shares, "symbol_lengths": lengths, "seed": seed}
+        compiled = tf.function(say, autograph=False, input_signature=[spec])
+        return Speaker(compiled, self.voices, self._run.seed)

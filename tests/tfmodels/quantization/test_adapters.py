@@ -16,6 +16,7 @@ from tfmodels.quantization.layers import QuantizedDense
 from tfmodels.transformer.config import TransformerConfig
 from trainers.configuration import read_yaml
 from trainers.runs import load_run
+from trainers.totals import sum_totals
 
 ADAPTERS = {"rank": 3, "alpha": 6.0, "bits": 3, "layers": "block1_.*"}
 
@@ -69,8 +70,15 @@ def test_adapters_win_back_what_packing_lost(
     )
     assert code == 0, err
     assert "tfmodels train" in out
-    packed = trainers.evaluate(run)["test/nats_per_token"]
-    base = {v.path: v.numpy() for v in load_run(run).model.non_trainable_variables}
+    opened = load_run(run)
+    base = {v.path: v.numpy() for v in opened.model.non_trainable_variables}
+    task = opened.task
+
+    def metrics(batch):
+        return task.metrics(task.outputs(opened.model, batch, False), batch)
+
+    totals = sum_totals(metrics, task.dataset("test"))
+    packed = task.report(totals)["nats_per_token"]
     after = trainers.train(run / "config.yaml", run).metrics["test/nats_per_token"]
     assert after < 0.5 * packed
     model = load_run(run).model

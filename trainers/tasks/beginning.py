@@ -1,6 +1,7 @@
 """A recogniser begun from a run of another one that is told no variety."""
 
 from pathlib import Path
+from typing import Any
 
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
@@ -28,9 +29,10 @@ def begin_from(model: LAS, folder: Path, graphemes: Graphemes, seed: int) -> Non
     except DataError as error:
         raise DataError(f"task.start_from: {error}") from None
     if not isinstance(run.model, LAS):
+        config: Any = run.experiment.model
         raise ConfigError(
             f"task.start_from: {folder} is no recogniser. Expected a run of model.kind:"
-            f" las. Received model.kind: {run.experiment.model.kind}."
+            f" las. Received model.kind: {config.kind}."
         )
     names = getattr(run.task, "graphemes", graphemes).names
     if names != graphemes.names:

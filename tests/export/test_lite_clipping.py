@@ -252,7 +252,10 @@ def _floats_too(graph, number, tensor):
 def test_traps_are_seen(floating, name, change, message):
     made, *_ = pack_file(floating.content, floating.model, lite_policy(4, (KEPT,)))
     originals = {np.arange(80 * 64, dtype=np.float32).tobytes()}
-    traps.check_file(made, originals, 4)
+    paths = ("up", "down", "table", "filters")
+    traps.check_file(made, originals, paths)
+    with pytest.raises(CheckFailed, match="other: it is there 0 times"):
+        traps.check_file(made, originals, (*paths, "other"))
     file = LiteFile(made)
     graph, number = next(
         (graph, number)
@@ -262,7 +265,7 @@ def test_traps_are_seen(floating, name, change, message):
     )
     change(graph, number, graph.tensors[number])
     with pytest.raises(CheckFailed, match=message):
-        traps.check_file(file.packed(), originals, 4)
+        traps.check_file(file.packed(), originals, paths)
 
 
 def test_a_gain_merged_into_weights_is_noticed():

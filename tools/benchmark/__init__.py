@@ -23,6 +23,7 @@ BENCHMARKS = {
     "wordpieces": "tools.benchmark.wordpieces:wordpieces",
     "raml_sampling": "tools.benchmark.raml_sampling:raml_sampling",
     "range_solving": "tools.benchmark.range_solving:range_solving",
+    "packed_decoding": "tools.benchmark.packed_decoding:packed_decoding",
     "start_up": "tools.benchmark.start_up:start_up",
 }
 """Name -> where it is implemented."""

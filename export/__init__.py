@@ -16,7 +16,10 @@ __all__ = ["export", "load", "open_stream", "verify"]
 
 
 def export(
-    workdir: str | PathLike[str], preset: str, output: str | PathLike[str]
+    workdir: str | PathLike[str],
+    preset: str,
+    output: str | PathLike[str],
+    overrides: Sequence[str] = (),
 ) -> Path:
     """Exports the newest checkpoint of a run as a folder that stands on its own.
 
@@ -24,6 +27,8 @@ def export(
       workdir: folder of a trained run.
       preset: ``saved_model``, ``tflite_int8`` ...: see `export.presets.PRESETS`.
       output: the artefact's folder; must not exist, or be empty.
+      overrides: changes to the run's configuration, such as
+        ``export.calibration_examples=50``.
 
     Returns:
       The path of the artefact.
@@ -35,7 +40,7 @@ def export(
     """
     from export.artefact import write_artefact
 
-    return write_artefact(workdir, preset, output)
+    return write_artefact(workdir, preset, output, overrides)
 
 
 def load(artefact: str | PathLike[str]) -> "Artefact":

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -24,7 +25,9 @@ from tfmodels.config import Config
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from trainers.configuration import dump
+from trainers.runs import RunFolder
 from trainers.runs import load_run
+from trainers.strategies.data_parallel.devices import local_replicas
 from trainers.tasks.models import build_model
 
 MODEL = "model.keras"
@@ -32,22 +35,32 @@ SAVED_MODEL = "saved_model"
 
 
 def write_artefact(
-    workdir: str | PathLike[str], preset: str, output: str | PathLike[str]
+    workdir: str | PathLike[str],
+    preset: str,
+    output: str | PathLike[str],
+    overrides: Sequence[str] = (),
 ) -> Path:
     """See `export.export`; the folder appears only once it is complete."""
-    write = find_writer(find_preset(preset))
-    _refuse_occupied(Path(output))
-    run = load_run(workdir)
+    found = find_preset(preset)
+    write, output = find_writer(found), Path(output)
+    _refuse_occupied(output)
+    distribution = None
+    if found.replicas:  # before TensorFlow's first operation
+        settings = RunFolder(Path(workdir)).experiment(overrides)
+        distribution = local_replicas(settings.strategy)
+    run = load_run(workdir, overrides)
     cls = signatures_class(run.experiment.task.kind)
     files = cls.files_of(run.task)
     signatures = cls(run.experiment, files)
     model = signatures.deployed(in_float32(run.model, run.experiment.model))
-    with _complete_or_absent(Path(output)) as folder:
-        job = Job(run, model, signatures, folder)
+    progress = output.parent / f".{output.name}.progress"
+    with _complete_or_absent(output) as folder:
+        job = Job(run, model, signatures, folder, progress, distribution)
         _write_common(job, files)
         programs = {"saved_model": SAVED_MODEL, **write(job)}
         write_manifest(folder, _manifest(job, preset, programs))
-    return Path(output)
+    shutil.rmtree(progress, ignore_errors=True)
+    return output
 
 
 def in_float32(model: keras.Model, config: Config) -> keras.Model:

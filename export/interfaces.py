@@ -133,3 +133,7 @@ class Job(NamedTuple):
     """What the run's kind of task exports."""
     folder: Path
     """The artefact in the making."""
+    progress: Path | None = None
+    """A folder beside it that outlives a kill, for long work; made by who needs it."""
+    distribution: "tf.distribute.Strategy | None" = None
+    """Replicas of the run's strategy on this machine, for a preset that wants them."""

@@ -30,6 +30,8 @@ class Preset(NamedTuple):
     """``module:function`` that writes the device's file; see `find_writer`."""
     options: Mapping[str, Any] = MappingProxyType({})
     """Further arguments of the writer."""
+    replicas: bool = False
+    """Whether the writer works on all replicas of the run's strategy."""
 
 
 def _tflite(numbers: str, summary: str, bound: float) -> Preset:
@@ -40,10 +42,11 @@ def _stages(numbers: str, summary: str, bound: float) -> Preset:
     return Preset(summary, bound, "export.stages:write_stages", {"numbers": numbers})
 
 
-def _clipped(bits: int, bound: float) -> Preset:
-    summary = f"SavedModel of packed weights: {bits} bits, tables and head 8, clipped"
+def _clipped(bits: int, bound: float, packed: bool = True) -> Preset:
+    kind = "packed weights" if packed else "weights in floating point"
+    summary = f"SavedModel of {kind}, clipped for {bits} bits, tables and head for 8"
     writer = "export.optimal_clipping.writing:write_clipped"
-    return Preset(summary, bound, writer, {"bits": bits})
+    return Preset(summary, bound, writer, {"bits": bits, "packed": packed}, True)
 
 
 def _lite(bits: int, form: str, bound: float) -> Preset:
@@ -67,6 +70,7 @@ PRESETS: dict[str, Preset] = {
     "tflite_stages_int8": _stages("int8", "integer only, in a chain of files", 0.15),
     "saved_model_int4_clipped": _clipped(4, 0.25),
     "saved_model_int8_clipped": _clipped(8, 0.05),
+    "saved_model_float_clipped": _clipped(4, 0.25, packed=False),
     "tflite_int4_clipped": _lite(4, "dynamic", 0.25),
     "tflite_int8_clipped": _lite(8, "dynamic", 0.05),
     "tflite_int4_clipped_float": _lite(4, "weight_only", 0.25),

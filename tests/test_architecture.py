@@ -21,7 +21,9 @@ ROOMS = ("tfmodels", "trainers", "export", "tools")
 FOREIGN = {
     "joey_search.py",
     "torch_gnmt.py",
+    "torch_hqq.py",
     "torch_las.py",
+    "torch_tacotron.py",
     "torch_pipeline.py",
     "torch_pychain.py",
 }

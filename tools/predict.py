@@ -1,5 +1,6 @@
 """`tfmodels predict`: what a run or an exported artefact says about an input."""
 
+import json
 from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +38,17 @@ def predict_command(
         str | None,
         typer.Option(help="Language in whose manner it is said, if another one."),
     ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="How translations begin, in whole words.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Score this translation: print its price and alignment."),
+    ] = None,
+    ensemble: Annotated[
+        list[str] | None,
+        typer.Option(help="Run that translates along; may be given repeatedly."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="WAV file for what is said.")
     ] = None,
@@ -45,7 +57,16 @@ def predict_command(
     """Predict on files or text with a trained run or an exported artefact."""
     voice = {"speaker": speaker, "language": language, "accent": accent}
     chosen = [f"task.{key}={name}" for key, name in voice.items() if name is not None]
+    asked = {"prefix": prefix, "target": target, "ensemble": ensemble}
+    chosen += [
+        # JSON, as any text may be a value.
+        f"task.{key}={json.dumps(value, ensure_ascii=False)}"
+        for key, value in asked.items()
+        if value is not None
+    ]
     overrides = [*(overrides or ()), *chosen]
+    if target is not None and nbest is None:
+        nbest = 1
     if output is not None and len(inputs) != 1:
         raise ConfigError(
             "--output: one file holds one answer. Expected one input. Received"

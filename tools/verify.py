@@ -27,6 +27,8 @@ def verify_command(
     verification = verify_artefact(export.load(artefact), max_examples)
     # The table first: it also says by how much a check fails.
     print_to_terminal(verification_table(verification))
+    for line in other_figures(verification):
+        print_to_terminal(line)
     verification.check()
     print_to_terminal(f"{artefact} is what was trained.")
 
@@ -43,7 +45,6 @@ def verification_table(verification: "Verification") -> "Table":
         "bound",
         "answers as Keras",
         f"{verification.split}/{accuracy}",
-        "other figures",
         title=f"{verification.num_examples} examples of the split {verification.split}",
         title_justify="left",
     )
@@ -58,10 +59,18 @@ def verification_table(verification: "Verification") -> "Table":
             "" if check.kind == "keras" else f"{check.bound:g}",
             f"{check.agreement:.2%}",
             f"{check.metrics[accuracy]:.4f}",
-            ", ".join(
-                f"{name} {value:.4g}"
-                for name, value in check.metrics.items()
-                if name != accuracy
-            ),
         )
     return table
+
+
+def other_figures(verification: "Verification") -> list[str]:
+    """Lines of the figures that the table has no room for."""
+    lines = []
+    for check in verification.checks:
+        others = ", ".join(
+            f"{name} {value:.4g}"
+            for name, value in check.metrics.items()
+            if name != verification.accuracy
+        )
+        lines += [f"{check.kind}: {others}"] if others else []
+    return lines

@@ -23,6 +23,9 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
         "minimum_word_error": (
             "trainers.objectives.minimum_word_error.objective:MinimumWordError"
         ),
+        "quantization_aware": (
+            "trainers.objectives.quantization_aware.objective:QuantizationAware"
+        ),
         "reward_augmented": (
             "trainers.objectives.reward_augmented.objective:RewardAugmented"
         ),

@@ -66,5 +66,5 @@ class Evaluation:
     ) -> None:
         batch = next(iter(stage.task.dataset(split)))
         outputs = stage.task.outputs(self._placed.model, batch, training=False)
-        for name, figure in stage.task.figures(outputs, batch, totals).items():
-            writers.figure(step, f"{split}/{name}", figure)
+        for name, drawing in stage.task.figures(outputs, batch, totals).items():
+            writers.drawn(step, f"{split}/{name}", drawing)

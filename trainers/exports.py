@@ -1,5 +1,7 @@
 """The section `export` of an experiment."""
 
+from typing import Literal
+
 import pydantic
 
 from tfmodels.config import Config
@@ -21,6 +23,12 @@ class ExportConfig(Config):
     clipping: tuple[ClippingRule, ...] = ()
     """Rules for presets that clip and pack weights, asked before those of the preset;
     the first that fits a layer holds."""
+    calibration_source: Literal["train", "model"] = "train"
+    """What `calibration` of a rule runs: training examples, or, of a language model,
+    texts that the model itself makes up, drawn token by token with the run's seed."""
+    report_examples: int = pydantic.Field(default=200, ge=0)
+    """Held-out examples on which the report of clipping compares answers; 0 for none.
+    Whole batches are taken."""
     clipping_budget: int | None = pydantic.Field(default=None, ge=1)
     """Bytes for all packed weights: each layer then gets the bits, of 2, 3, 4 and 8,
     that take most error away; as the rules say when absent."""

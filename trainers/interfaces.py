@@ -63,12 +63,24 @@ class ChangesInTraining(Protocol):
 
 
 @runtime_checkable
+class HasMeaning(Protocol):
+    """A task whose numbers mean something that its data decide, such as words."""
+
+    meaning: str
+    """A hash of it; a model is of no use to a task with another one."""
+
+
+@runtime_checkable
 class Spreads(Protocol):
     """A model whose layers can work on several devices at once."""
 
-    def spread(self, places: Sequence[Callable[[], Any]], num_chunks: int) -> None:
+    def spread(
+        self, places: Sequence[Callable[[], Any]], num_chunks: int, num_shards: int
+    ) -> None:
         """Has training run layers in contexts, such as devices, which take over parts
-        of a sequence from one another; the outputs are the same."""
+        of a sequence from one another; the outputs are the same. With more than one
+        shard, ``logits`` are a tuple of parts, each computed in a context of its own.
+        """
 
 
 @dataclass(frozen=True)
@@ -124,7 +136,7 @@ class Task(Protocol):
         """Named results from summed metrics; most are numerator / denominator."""
 
     def figures(self, outputs: Outputs, batch: Batch, totals: Totals) -> dict[str, Any]:
-        """Pictures of an evaluation by name: matplotlib figures."""
+        """What an evaluation shows, by name: matplotlib figures; text in Markdown."""
 
     def samples(self, batch: Batch) -> dict[str, Any]:
         """Pictures of a training batch as the model sees it: matplotlib figures."""

@@ -39,6 +39,7 @@ from trainers.objectives.config import CrossEntropyConfig
 from trainers.objectives.config import ExpectedRewardConfig
 from trainers.objectives.config import SynthesisConfig
 from trainers.objectives.minimum_word_error.config import MinimumWordErrorConfig
+from trainers.objectives.quantization_aware.config import QuantizationAwareConfig
 from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
 from trainers.objectives.sequence_discriminative.config import (
     SequenceDiscriminativeConfig,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         CrossEntropyConfig
         | ExpectedRewardConfig
         | MinimumWordErrorConfig
+        | QuantizationAwareConfig
         | RewardAugmentedConfig
         | SequenceDiscriminativeConfig
         | SynthesisConfig
@@ -85,6 +87,7 @@ else:
             CrossEntropyConfig,
             ExpectedRewardConfig,
             MinimumWordErrorConfig,
+            QuantizationAwareConfig,
             RewardAugmentedConfig,
             SequenceDiscriminativeConfig,
             SynthesisConfig,

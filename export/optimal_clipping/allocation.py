@@ -6,12 +6,12 @@ import keras
 import numpy as np
 
 from export.optimal_clipping.figures import size_of
-from export.optimal_clipping.walking import solve_rows
-from export.optimal_clipping.walking import targets
 from tfmodels.quantization.allocation import allocate
 from tfmodels.quantization.policy import ClippingRule
 from tfmodels.quantization.policy import Policy
 from tfmodels.quantization.rows import rows_of
+from tfmodels.quantization.targets import solve_rows
+from tfmodels.quantization.targets import targets
 
 _CHOICES = (2, 3, 4, 8)
 
@@ -34,7 +34,7 @@ def within_budget(model: keras.Model, policy: Policy, budget: int) -> Policy:
     found = targets(model, policy)
     errors, sizes = [], []
     for target in found:
-        rows = rows_of(target.layer)
+        rows = rows_of(target.layer, target.name)
         of_bits, bytes_of_bits = {}, {}
         for bits in _CHOICES:
             rule = target.rule.model_copy(update={"bits": bits})

@@ -1,17 +1,22 @@
 """What clipping and rounding did to the weights of each layer: numbers and pictures."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from export.optimal_clipping.answers import Answers
+from export.optimal_clipping.answers import summary
 from tfmodels.config import Config
 from tfmodels.quantization.grid import Quantized
 from tfmodels.quantization.groups import num_steps
 from tfmodels.quantization.groups import spread
+from tfmodels.quantization.layers import PackedWeights
 from tfmodels.quantization.packing import packed_width
 from tfmodels.quantization.packing import stored_bits
 from tfmodels.quantization.policy import ClippingRule
@@ -45,6 +50,8 @@ class LayerFigures(Config):
     """The mean square expected of rounding: a twelfth of the step's."""
     error: float
     """Mean square of all that has changed."""
+    power: float
+    """Mean square of the weights."""
     sqnr: float | None
     """Power of the weights over that of the error, decibels; null without error."""
     float_bytes: int
@@ -87,6 +94,7 @@ def figures_of(
         clipping_noise=float(np.square(cut).mean()),
         rounding_noise=float(np.square(steps).mean() / 12),
         error=error,
+        power=power,
         sqnr=10 * float(np.log10(power / error)) if error and power else None,
         float_bytes=rows.size * 4,
         packed_bytes=size_of(quantized),
@@ -148,9 +156,62 @@ def picture(layers: Sequence[LayerFigures]) -> Figure:
     return figure
 
 
-def write_figures(layers: Sequence[LayerFigures], folder: Path) -> None:
-    """Writes ``clipping.json``, ``clipping.txt`` and ``clipping.png``."""
-    values = [layer.plain() for layer in layers]
+class KeptWeights(Config):
+    """A variable that stays in floating point."""
+
+    path: str
+    shape: tuple[int, ...]
+    num_bytes: int
+
+
+def kept_of(model: keras.Model) -> list[KeptWeights]:
+    """What of a model's weights is not packed, the largest first."""
+    packed = {
+        id(variable)
+        for layer in model._flatten_layers()
+        if isinstance(layer, PackedWeights)
+        for variable in (layer.packed, layer.scale, layer.offset)
+    }
+    found = [
+        KeptWeights(
+            path=variable.path,
+            shape=tuple(variable.shape),
+            num_bytes=math.prod(variable.shape) * np.dtype(variable.dtype).itemsize,
+        )
+        for variable in model.weights
+        if id(variable) not in packed
+    ]
+    return sorted(found, key=lambda kept: -kept.num_bytes)
+
+
+def _kept_table(kept: Sequence[KeptWeights]) -> str:
+    total = sum(each.num_bytes for each in kept)
+    lines = [f"in floating point: {len(kept)} variables, {total:,} bytes"]
+    lines += [f"  {each.path} {list(each.shape)}" for each in kept]
+    return "\n".join(lines) + "\n"
+
+
+def write_figures(
+    layers: Sequence[LayerFigures],
+    folder: Path,
+    kept: Sequence[KeptWeights] = (),
+    answers: Answers | None = None,
+) -> None:
+    """Writes ``clipping.json``, ``clipping.txt`` and ``clipping.png``.
+
+    Args:
+      layers: what was clipped.
+      folder: where to.
+      kept: what stays in floating point.
+      answers: how answers differ, if they were compared.
+    """
+    values = {
+        "layers": [layer.plain() for layer in layers],
+        "kept": [each.plain() for each in kept],
+        "answers": None if answers is None else answers.plain(),
+    }
     (folder / "clipping.json").write_text(json.dumps(values, indent=1) + "\n")
-    (folder / "clipping.txt").write_text(table(layers))
+    parts = [table(layers), *([_kept_table(kept)] if kept else [])]
+    parts += [] if answers is None else [summary(answers)]
+    (folder / "clipping.txt").write_text("\n".join(parts))
     picture(layers).savefig(folder / "clipping.png", dpi=80)

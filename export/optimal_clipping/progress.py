@@ -26,7 +26,7 @@ class Progress:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         path = folder / PROGRESS
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -39,10 +39,14 @@ class Progress:
             ) from None
 
     @staticmethod
-    def key(rows: np.ndarray, rule: ClippingRule) -> str:
-        """What tells weights and rule from others: a SHA-256."""
+    def key(
+        rows: np.ndarray, rule: ClippingRule, moments: np.ndarray | None = None
+    ) -> str:
+        """What tells weights, rule and inputs from others: a SHA-256."""
         digest = hashlib.sha256(f"{rule.model_dump_json()} {rows.shape}".encode())
-        digest.update(np.ascontiguousarray(rows).tobytes())
+        for array in (rows, moments):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
     def read(self, path: str, key: str) -> tuple[Ranges, Quantized] | None:
@@ -50,7 +54,7 @@ class Progress:
         entry = self._done.get(path)
         if entry is None or entry["key"] != key:
             return None
-        file = self._folder / entry["file"]
+        file = self.folder / entry["file"]
         try:
             if _digest(file) != entry["sha256"]:
                 return None
@@ -70,7 +74,7 @@ class Progress:
           DataError: the disk does not take it.
         """
         name = hashlib.sha256(path.encode()).hexdigest()[:16] + ".npz"
-        partial = self._folder / f".{name}"
+        partial = self.folder / f".{name}"
         try:
             with partial.open("wb") as file:
                 np.savez(
@@ -83,16 +87,16 @@ class Progress:
                     bits=quantized.bits,
                     group_size=quantized.group_size or 0,
                 )
-            partial.replace(self._folder / name)
-            entry = {"key": key, "file": name, "sha256": _digest(self._folder / name)}
+            partial.replace(self.folder / name)
+            entry = {"key": key, "file": name, "sha256": _digest(self.folder / name)}
             self._done[path] = entry
-            manifest = self._folder / f".{PROGRESS}"
+            manifest = self.folder / f".{PROGRESS}"
             manifest.write_text(json.dumps(self._done, indent=1))
-            manifest.replace(self._folder / PROGRESS)
+            manifest.replace(self.folder / PROGRESS)
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise DataError(
-                f"{path}: the finished layer cannot be kept in {self._folder}. Expected"
+                f"{path}: the finished layer cannot be kept in {self.folder}. Expected"
                 f" a writable folder with free space. Received: {error}."
             ) from None
 

@@ -193,6 +193,8 @@ def test_rules_that_no_kernel_can_follow():
     assert fitted(ClippingRule(group_size=96), 200, False).group_size == 96
     with pytest.raises(ConfigError, match="multiple of 32"):
         fitted(ClippingRule(group_size=48), 96, False)
+    with pytest.raises(ConfigError, match="without examples"):
+        fitted(ClippingRule(calibration="ranges"), 96, False)
 
 
 def _zero_points_of_blocks(graph, number, tensor):

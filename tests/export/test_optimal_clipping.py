@@ -1,10 +1,12 @@
 """Clipping and packing of whole models: rules, reports, resuming, what leaves."""
 
 import json
+import resource
 
 import keras
 import numpy as np
 import pytest
+from scipy import special
 
 import export
 from export.loading import Artefact
@@ -14,14 +16,15 @@ from export.optimal_clipping.figures import figures_of
 from export.optimal_clipping.figures import write_figures
 from export.optimal_clipping.walking import clip_model
 from export.optimal_clipping.walking import quantize_model
-from export.optimal_clipping.walking import solve_rows
-from export.optimal_clipping.walking import targets
 from export.verification import verify_artefact
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tfmodels.quantization.policy import ClippingRule
 from tfmodels.quantization.policy import Policy
 from tfmodels.quantization.policy import default_policy
+from tfmodels.quantization.targets import solve_rows
+from tfmodels.quantization.targets import targets
+from trainers.runs import load_run
 
 FOUR = default_policy(4)
 
@@ -93,7 +96,8 @@ def test_a_clipped_model_stays_in_floating_point(tmp_path):
     assert np.all(after.max(axis=0) < before.max(axis=0))
     write_figures(figures, tmp_path)
     assert (tmp_path / "clipping.png").stat().st_size > 5000
-    assert len(json.loads((tmp_path / "clipping.json").read_text())) == 7
+    written = json.loads((tmp_path / "clipping.json").read_text())
+    assert len(written["layers"]) == 7
     assert "inside/hidden" in (tmp_path / "clipping.txt").read_text()
 
 
@@ -103,11 +107,11 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path, monkeypatch):
     solve_rows = walking.solve_rows
     solved = []
 
-    def dying(rows, rule, name):
+    def dying(rows, name, **how):
         if len(solved) == 3:
             raise KeyboardInterrupt
         solved.append(name)
-        return solve_rows(rows, rule, name)
+        return solve_rows(rows, name=name, **how)
 
     monkeypatch.setattr(walking, "solve_rows", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -120,7 +124,10 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(
         walking,
         "solve_rows",
-        lambda *args: (again.append(args[2]), solve_rows(*args))[1],
+        lambda rows, name, **how: (
+            again.append(name),
+            solve_rows(rows, name=name, **how),
+        )[1],
     )
     model = small()
     assert quantize_model(model, FOUR, tmp_path) == figures
@@ -139,6 +146,22 @@ def test_weights_that_are_no_numbers_are_named():
     output.kernel.assign(np.full(output.kernel.shape, np.nan))
     with pytest.raises(DataError, match="output: not all weights"):
         quantize_model(model, FOUR)
+
+
+def test_a_full_disk_leaves_no_half_export(sorting_run, tmp_path):
+    # As on a disk that is full, no file may grow: nothing is half-written.
+    model = load_run(sorting_run).model
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, before[1]))
+    try:
+        with pytest.raises(DataError, match="free space"):
+            quantize_model(model, FOUR, tmp_path / "progress")
+        with pytest.raises(DataError, match="free space"):
+            export.export(sorting_run, "saved_model_int4_clipped", tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "out").exists()
+    assert {path.name for path in tmp_path.iterdir()} <= {"progress", ".out.progress"}
 
 
 def test_a_budget_gives_each_layer_its_bits():
@@ -167,9 +190,36 @@ def test_what_leaves_has_packed_weights_only(packed):
         return packed.manifest.files[path].bytes
 
     assert packed.manifest.device == "saved_model_clipped"
-    layers = json.loads((packed.path / "clipping.json").read_text())
+    report = json.loads((packed.path / "clipping.json").read_text())
+    layers = report["layers"]
     saved = sum(layer["float_bytes"] - layer["packed_bytes"] for layer in layers)
     assert size("saved_model") - size("saved_model_clipped") >= 0.9 * saved
+    # Norms, biases and positions stay as they are; nothing else does.
+    kinds = {each["path"].rpartition("/")[2] for each in report["kept"]}
+    assert kinds == {"gamma", "beta", "bias", "positions"}
+    floats = sum(layer["float_bytes"] for layer in layers)
+    floats += sum(each["num_bytes"] for each in report["kept"])
+    plain = keras.saving.load_model(packed.path / "model.keras", safe_mode=True)
+    assert floats == 4 * plain.count_params()
+
+
+def test_the_report_compares_answers_with_those_of_before(packed):
+    answers = json.loads((packed.path / "clipping.json").read_text())["answers"]
+    programs = packed.reference(), packed.programs["saved_model_clipped"]
+    nats = count = same = 0.0
+    for batch in packed.signatures.examples("test", 50):
+        p, q = (
+            special.log_softmax(packed.signatures.outputs(each, batch)["logits"], -1)
+            for each in programs
+        )
+        weight = batch["weight"]
+        nats += float((weight * (np.exp(p) * (p - q)).sum(-1)).sum())
+        same += float((weight * (p.argmax(-1) == q.argmax(-1))).sum())
+        count += float(weight.sum())
+    assert answers["weight"] == count
+    assert answers["divergence"] == pytest.approx(nats / count, rel=1e-3, abs=1e-7)
+    assert answers["agreement"] == pytest.approx(same / count)
+    assert answers["before"]["perplexity"] <= answers["after"]["perplexity"] + 1e-3
 
 
 def test_what_leaves_is_verified(packed):

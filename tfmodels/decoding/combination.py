@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 from typing import Any
 
 import tensorflow as tf
@@ -9,6 +11,9 @@ import tensorflow as tf
 from tfmodels.decoding.step import LOG_ZERO
 from tfmodels.decoding.step import Step
 from tfmodels.decoding.step import StepOutput
+
+if TYPE_CHECKING:
+    from tfmodels.decoding.translation import Translator
 
 _TINY = 1e-30
 
@@ -42,6 +47,45 @@ def ensemble(steps: Sequence[Step], shares: tf.Tensor | None = None) -> Step:
         return StepOutput(together, states, attention)
 
     return step
+
+
+class Ensemble:
+    """Models that answer together, as a `Translator`; see `ensemble`.
+
+    Called like one of them, with ``source`` and ``target``, it gives as ``logits``
+    float32 [b, T, V] the logs of the mean probabilities, and the mean ``attention``.
+
+    Args:
+      models: of the same tokens.
+    """
+
+    def __init__(self, models: "Sequence[Translator]") -> None:
+        self._models = tuple(models)
+
+    def __call__(self, inputs: Any, training: bool = False) -> dict[str, tf.Tensor]:
+        """What all of them say of whole targets."""
+        models: tuple[Any, ...] = self._models
+        made = [model(inputs, training=training) for model in models]
+        logs = tf.stack([tf.nn.log_softmax(each["logits"]) for each in made])
+        attention = tf.stack([each["attention"] for each in made])
+        together = tf.reduce_logsumexp(logs, axis=0) - math.log(len(made))
+        return {"logits": together, "attention": tf.reduce_mean(attention, axis=0)}
+
+    def encode(self, source: Any) -> dict[str, Any]:
+        """What each knows of sources, and the ``mask`` of them."""
+        memories = tuple(model.encode(source) for model in self._models)
+        return {"mask": memories[0]["mask"], "each": memories}
+
+    def initial_state(self, memory: Any) -> Any:
+        """The tuple of their states before the first token."""
+        pairs = zip(self._models, memory["each"], strict=True)
+        return tuple(model.initial_state(part) for model, part in pairs)
+
+    def step(self, tokens: tf.Tensor, state: Any, memory: Any) -> StepOutput:
+        """What follows, by the mean of their probabilities."""
+        pairs = zip(self._models, memory["each"], strict=True)
+        steps = [partial(model.step, memory=part) for model, part in pairs]
+        return ensemble(steps)(tokens, state)
 
 
 def smoothed(model: Step, exponent: float) -> Step:

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfmodels.layers.lstm import value
+from tfmodels.layers.matrices import Matrix
 
 
 class Memory(NamedTuple):
@@ -71,6 +72,8 @@ class AdditiveAttention(keras.layers.Layer):
       initializer: makes an initializer of a kernel.
       **kwargs: see `keras.layers.Layer`.
     """
+
+    matrices = {"query_kernel": Matrix(), "key_kernel": Matrix()}
 
     def __init__(
         self, units: int, normed: bool, initializer: Any, **kwargs: Any

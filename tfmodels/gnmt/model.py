@@ -11,12 +11,14 @@ import tensorflow as tf
 from keras import ops
 
 from tfmodels.decoding.step import StepOutput
+from tfmodels.errors import ConfigError
 from tfmodels.gnmt.config import GNMTConfig
 from tfmodels.gnmt.decoder import Decoder
 from tfmodels.gnmt.decoder import State
 from tfmodels.gnmt.encoder import Encoder
 from tfmodels.gnmt.initial import embedding_initializer
 from tfmodels.gnmt.initial import kernel_initializer
+from tfmodels.gnmt.partitioned_softmax import sharded_logits
 from tfmodels.gnmt.stack import Pass
 from tfmodels.gnmt.stack import batch_major
 from tfmodels.gnmt.wavefront import shared_out
@@ -24,6 +26,8 @@ from tfmodels.gnmt.wavefront import wavefront
 from tfmodels.layers.lstm import clip
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
+from tfmodels.layers.matrices import Matrix
+from tfmodels.layers.placing import Place
 
 
 def gnmt(config: GNMTConfig) -> "GNMT":
@@ -47,6 +51,12 @@ class GNMT(keras.Model):
       config: its sizes and wiring.
       **kwargs: see `keras.Model`.
     """
+
+    matrices = {
+        "source_embedding": Matrix((0,), table=True),
+        "target_embedding": Matrix((0,), table=True),
+        "softmax": Matrix((0,)),
+    }
 
     def __init__(self, config: GNMTConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -84,6 +94,7 @@ class GNMT(keras.Model):
         )
         self.dropout = keras.layers.Dropout(config.dropout_rate, name="dropout")
         self._spread: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None = None
+        self._shards: tuple[Place, ...] = ()
         self.built = True
 
     @property
@@ -95,21 +106,35 @@ class GNMT(keras.Model):
         """Says how many steps training has made: the bound of accumulators moves."""
         self.training_step.assign(step)
 
-    def spread(self, places: Sequence[Callable[[], Any]], num_chunks: int) -> None:
+    def spread(
+        self, places: Sequence[Place], num_chunks: int, num_shards: int = 1
+    ) -> None:
         """Has training run each layer at one of some places; see `wavefront`.
 
         Weights stay where they are, and are copied to the places in every step.
 
         Args:
-          places: each makes the context of one, such as ``tf.device``, for layers from
-            the bottom on.
+          places: of layers, from the bottom on.
           num_chunks: parts of a sequence that layers take over from one another.
+          num_shards: parts of the vocabulary, each scored at one of the first places;
+            ``logits`` are then a tuple of them, of as many tokens each or one more.
+
+        Raises:
+          ConfigError: there are fewer tokens or places than shards.
         """
+        most = min(len(places), self._config.vocabulary_size)
+        if num_shards > most:
+            raise ConfigError(
+                "strategy.layers.softmax_shards: each has a device and tokens of its"
+                f" own. Expected at most {most}, of {len(places)} devices and"
+                f" {self._config.vocabulary_size} tokens. Received {num_shards}."
+            )
         layers = max(self._config.encoder_layers, self._config.decoder_layers)
         place = shared_out(places, layers)
         self._spread = partial(
             wavefront, self, num_chunks=num_chunks, place=place, training=True
         )
+        self._shards = tuple(places[:num_shards]) if num_shards > 1 else ()
 
     def new_pass(self, training: bool) -> Pass:
         """What a pass through the model shares: the bound, and dropout."""
@@ -127,11 +152,14 @@ class GNMT(keras.Model):
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Returns ``logits`` and ``attention`` of whole targets."""
-        if training and self._spread is not None:
-            x, attention = self._spread(inputs)
-        else:
+        if not training or self._spread is None:
             x, attention = self.hidden(inputs, self.new_pass(training))
-        return {"logits": self.logits(x), "attention": attention}
+            return {"logits": self.logits(x), "attention": attention}
+        x, attention = self._spread(inputs)
+        if not self._shards:
+            return {"logits": self.logits(x), "attention": attention}
+        logits = sharded_logits(x, *self._scorer(), self._scores, self._shards)
+        return {"logits": logits, "attention": attention}
 
     def clipped_shares(self, inputs: dict[str, Any]) -> dict[str, tf.Tensor]:
         """Share of each accumulator's values that stand at the limit of training.
@@ -172,10 +200,18 @@ class GNMT(keras.Model):
 
     def logits(self, x: tf.Tensor) -> tf.Tensor:
         """Scores of the last layer's output [..., H], float32 [..., V]."""
-        table = value(self.softmax)
+        return self._scores(x, *self._scorer())
+
+    def _scorer(self) -> tuple[tf.Tensor, tf.Tensor | None]:
+        bias = self.softmax_bias
+        return value(self.softmax), None if bias is None else value(bias)
+
+    def _scores(
+        self, x: tf.Tensor, table: tf.Tensor, bias: tf.Tensor | None
+    ) -> tf.Tensor:
         scores = product(x, tf.transpose(table))
-        if self.softmax_bias is not None:
-            scores += value(self.softmax_bias)
+        if bias is not None:
+            scores += bias
         scores = ops.cast(scores, _at_least_float32(scores))
         return clip(scores, self._config.logits_clip)
 

@@ -9,7 +9,7 @@ the best speed-up is ``L C / (L + C - 1)``.
 import itertools
 from collections.abc import Callable
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -17,11 +17,13 @@ import tensorflow as tf
 
 from tfmodels.gnmt.stack import Pass
 from tfmodels.gnmt.stack import batch_major
+from tfmodels.layers.placing import Place
+from tfmodels.layers.placing import computed_at
 
 if TYPE_CHECKING:
     from tfmodels.gnmt.model import GNMT
 
-Place = Callable[[int], AbstractContextManager[Any]]
+Places = Callable[[int], Place]
 """The context, such as ``tf.device``, in which a layer, from 0, is to run. Layer l of
 the encoder and layer l of the decoder have the same one."""
 Layer = Callable[[Any, int, Any], tuple[Any, Any]]
@@ -29,18 +31,16 @@ Layer = Callable[[Any, int, Any], tuple[Any, Any]]
 layer's chunk and the state after it."""
 
 
-def shared_out(
-    places: Sequence[Callable[[], AbstractContextManager[Any]]], num_layers: int
-) -> Place:
+def shared_out(places: Sequence[Place], num_layers: int) -> Places:
     """Layers from the bottom at the first of some places, and so on to the last."""
-    return lambda number: places[number * len(places) // num_layers]()
+    return lambda number: places[number * len(places) // num_layers]
 
 
 def wavefront(
     model: "GNMT",
     inputs: dict[str, Any],
     num_chunks: int,
-    place: Place,
+    place: Places,
     training: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """`GNMT.hidden`, computed layer by layer and chunk by chunk.
@@ -63,15 +63,16 @@ def wavefront(
         _lengthened(inputs[name], num_chunks) for name in ("source", "target")
     )
     memory = _encode(model, source, num_chunks, place, shared)
-    with place(0):
+    with place(0)():
         state = model.initial_state(memory)
         table = model.target_embedding
         x, mask = model.embedded(table, target, shared)
         masks = _cut(mask, num_chunks)
 
-    def lowest(x: Any, chunk: int, state: Any) -> Any:
+    def lowest(x: Any, chunk: int, known: Any) -> Any:
+        state, memory = known
         made = model.decoder.lowest(x, masks[chunk], state, memory, shared)
-        return (made.output, made.contexts, made.shares), made.state
+        return (made.output, made.contexts, made.shares), (made.state, memory)
 
     def above(number: int) -> Layer:
         layer = model.decoder.stack[number]
@@ -86,7 +87,8 @@ def wavefront(
         return run
 
     numbers = range(1, len(model.decoder.stack))
-    firsts = [state, *(state["lstm"][:, number] for number in numbers)]
+    # The memory is handed on from chunk to chunk, so that its gradient is.
+    firsts = [(state, memory), *(state["lstm"][:, number] for number in numbers)]
     layers = [lowest, *map(above, numbers)]
     made, _ = _sweep(layers, _cut(x, num_chunks), firsts, place)
     x, _, shares = (tf.concat(parts, 0) for parts in zip(*made, strict=True))
@@ -96,18 +98,20 @@ def wavefront(
 
 
 def _encode(
-    model: "GNMT", source: Any, num_chunks: int, place: Place, shared: Pass
+    model: "GNMT", source: Any, num_chunks: int, place: Places, shared: Pass
 ) -> dict[str, tf.Tensor]:
-    with place(0):
+    with place(0)():
         x, mask = model.embedded(model.source_embedding, source, shared)
         # This layer begins at the end, so that the others wait for it.
         back, last = model.encoder.read_backwards(x, mask, shared)
-        masks, backs = _cut(mask, num_chunks), _cut(back, num_chunks)
+        masks = _cut(mask, num_chunks)
+        chunks = list(zip(_cut(x, num_chunks), _cut(back, num_chunks), strict=True))
 
-    def lowest(x: Any, chunk: int, first: Any) -> Any:
+    def lowest(below: Any, chunk: int, first: Any) -> Any:
+        x, back = below
         layer = model.encoder.forward_layer
         x, state = shared.layer(layer, x, masks[chunk], first, residual=False)
-        return tf.concat([x, backs[chunk]], -1), state
+        return tf.concat([x, back], -1), state
 
     def above(number: int) -> Layer:
         layer = model.encoder.stack[number]
@@ -116,14 +120,13 @@ def _encode(
         )
 
     layers = [lowest, *map(above, range(len(model.encoder.stack)))]
-    chunks = _cut(x, num_chunks)
     made, lasts = _sweep(layers, chunks, [None] * len(layers), place)
-    with place(len(layers) - 1):
+    with place(len(layers) - 1)():
         return model.memory(tf.concat(made, 0), [last, *lasts[1:]], mask)
 
 
 def _sweep(
-    layers: Sequence[Layer], chunks: Sequence[Any], firsts: Sequence[Any], place: Place
+    layers: Sequence[Layer], chunks: Sequence[Any], firsts: Sequence[Any], place: Places
 ) -> tuple[list[Any], list[Any]]:
     """All layers on all chunks, in an order that never waits for what comes later.
 
@@ -136,11 +139,17 @@ def _sweep(
         for number in reversed(range(len(layers))):
             chunk = wave - number
             if 0 <= chunk < len(values):
-                with place(number):
-                    values[chunk], states[number] = layers[number](
-                        values[chunk], chunk, states[number]
-                    )
+                values[chunk], states[number] = computed_at(
+                    place(number),
+                    partial(_taken, layers[number], chunk),
+                    values[chunk],
+                    states[number],
+                )
     return values, states
+
+
+def _taken(layer: Layer, chunk: int, below: Any, state: Any) -> Any:
+    return layer(below, chunk, state)
 
 
 def _lengthened(tokens: Any, length: int) -> tf.Tensor:

@@ -10,6 +10,7 @@ from tfmodels.las.config import AdapterConditioning
 from tfmodels.las.config import LASConfig
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
+from tfmodels.layers.matrices import Matrix
 
 Apply = Callable[[tf.Tensor], tf.Tensor]
 """From [..., D] to the same."""
@@ -25,6 +26,8 @@ class Adapter(keras.layers.Layer):
       clusters: pairs of Down and Up.
       **kwargs: see `keras.layers.Layer`.
     """
+
+    matrices = {"down": Matrix(), "up": Matrix()}
 
     def __init__(self, bottleneck: int, clusters: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

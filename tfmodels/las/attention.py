@@ -15,6 +15,7 @@ from tfmodels.las.config import AttentionConfig
 from tfmodels.las.frames import sizes
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
+from tfmodels.layers.matrices import Matrix
 
 Memory = dict[str, tf.Tensor]
 """``keys`` floating-point [b, M, S, A], ``values`` floating-point [b, M, S, C / M] and
@@ -71,6 +72,16 @@ class Attention(keras.layers.Layer):
             )
             self.filter_kernel = self._kernel("filter_kernel", heads, filters, width)
         self.built = True
+
+    @property
+    def matrices(self) -> dict[str, Matrix]:
+        """What can be packed; see `tfmodels.layers.matrices`."""
+        of_encodings = Matrix((0, -1)) if self._split else Matrix()
+        return {
+            "query_kernel": Matrix(),
+            "key_kernel": of_encodings,
+            "value_kernel": of_encodings,
+        }
 
     def _kernel(self, name: str, *shape: int) -> Any:
         return self.add_weight(shape=shape, name=name)

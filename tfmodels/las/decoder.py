@@ -79,6 +79,7 @@ class Decoder(keras.layers.Layer):
     def run(
         self,
         x: tf.Tensor,
+        steps: tf.Tensor,
         memory: Memory,
         identifier: tf.Tensor | None,
         drop: Drop,
@@ -87,11 +88,12 @@ class Decoder(keras.layers.Layer):
 
         Args:
           x: floating-point [T, b, E], embeddings of the tokens before.
+          steps: int32 [], those of the longest target; behind them nobody looks.
           memory: of the encodings.
           identifier: floating-point [b, p], or None.
           drop: dropout, drawn outside of loops.
         """
-        lowest, contexts, shares = self._lowest(x, memory, identifier)
+        lowest, contexts, shares = self._lowest(x, steps, memory, identifier)
         mask, x = tf.ones_like(x[:, :, :1]), drop(lowest)
         for layer, adapter in list(zip(self.stack, self.adapters, strict=True))[1:]:
             seen = tf.concat([x, contexts], -1)
@@ -100,9 +102,14 @@ class Decoder(keras.layers.Layer):
         return Decoded(tf.concat([x, contexts], -1), shares)
 
     def _lowest(
-        self, x: tf.Tensor, memory: Memory, identifier: tf.Tensor | None
+        self,
+        x: tf.Tensor,
+        steps: tf.Tensor,
+        memory: Memory,
+        identifier: tf.Tensor | None,
     ) -> list[tf.Tensor]:
-        """The first layer's outputs, contexts and mean shares, [T, b, ...]."""
+        """The first layer's outputs, contexts and mean shares, [T, b, ...], 0 behind
+        the last step."""
         layer, adapt = self.stack[0], applier(self.adapters[0], identifier)
         step = layer.stepper(identifier)
         attend = self.attention.attender(memory)
@@ -118,12 +125,12 @@ class Decoder(keras.layers.Layer):
             return t + 1, lstm, context, shares, *write(kept, t, made)
 
         widths = (layer.units, self.attention.context_dim, shares.shape[-1])
-        (num_steps,) = sizes(x, 1)
+        (most,) = sizes(x, 1)
         _, _, _, _, *kept = tf.while_loop(
-            lambda t, *_: t < num_steps,
+            lambda t, *_: t < steps,
             body,
             (0, lstm, first["context"], shares, *new_arrays(x, widths)),
-            maximum_iterations=num_steps,
+            maximum_iterations=most,
         )
         return stack(kept, widths)
 

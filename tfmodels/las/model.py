@@ -23,6 +23,7 @@ from tfmodels.las.identifier import Identifier
 from tfmodels.las.streaming import check_chunk
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
+from tfmodels.layers.matrices import Matrix
 
 
 def las(config: LASConfig) -> "LAS":
@@ -47,6 +48,8 @@ class LAS(keras.Model):
       config: its sizes.
       **kwargs: see `keras.Model`.
     """
+
+    matrices = {"embedding": Matrix((0,), table=True), "softmax": Matrix()}
 
     def __init__(self, config: LASConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -185,7 +188,9 @@ class LAS(keras.Model):
         tokens = tf.transpose(tf.convert_to_tensor(target))
         x = drop(tf.gather(value(self.embedding), tokens))
         identifier = self.identifier.of(memory["variety"])
-        decoded = self.decoder.run(x, memory, identifier, drop)
+        last = tf.reduce_any(tokens != PAD, axis=1)
+        steps = tf.reduce_max(tf.where(last, 1 + tf.range(tf.size(last)), 0))
+        decoded = self.decoder.run(x, steps, memory, identifier, drop)
         decoded = Decoded(*(tf.transpose(part, (1, 0, 2)) for part in decoded))
         outputs = self._outputs(decoded)
         if "encoder_variety_logits" in memory:

@@ -14,6 +14,7 @@ from tfmodels.layers.arrays import stack
 from tfmodels.layers.arrays import write
 from tfmodels.layers.feedback import MakeFeedback
 from tfmodels.layers.feedback import Product
+from tfmodels.layers.matrices import Matrix
 
 Cell = Literal["gnmt", "standard"]
 
@@ -210,6 +211,8 @@ class LSTM(keras.layers.Layer):
       forget_bias: where the first bias begins for forget gates.
       **kwargs: see `keras.layers.Layer`.
     """
+
+    matrices = {"kernel": Matrix(), "recurrent_kernel": Matrix()}
 
     def __init__(
         self,

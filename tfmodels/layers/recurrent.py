@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfmodels.layers.matrices import Matrix
+
 
 @keras.saving.register_keras_serializable("tfmodels")
 class ProjectedLSTMCell(keras.layers.Layer):
@@ -25,6 +27,12 @@ class ProjectedLSTMCell(keras.layers.Layer):
       inputs: float [B, D].
       states: [r float [B, projection_dim], c float [B, units]].
     """
+
+    matrices = {
+        "kernel": Matrix(),
+        "recurrent_kernel": Matrix(),
+        "projection": Matrix(),
+    }
 
     def __init__(
         self,

@@ -2,9 +2,12 @@
 
 import tensorflow as tf
 
+from tfmodels.metrics.parts import Parts
+from tfmodels.metrics.parts import best_of_parts
+
 
 def top_k(
-    logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, k: int
+    logits: tf.Tensor | Parts, labels: tf.Tensor, weights: tf.Tensor, k: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """How often the label is among the `k` classes with the largest logits.
 
@@ -12,7 +15,7 @@ def top_k(
     outputs are all equal scores as guessing does, and ``k = 1`` is the arg max.
 
     Args:
-      logits: floating-point [..., K].
+      logits: floating-point [..., K], or its parts.
       labels: integer [...], class numbers from 0 to K - 1.
       weights: float32 [...], 0 for padding.
       k: number of guesses; all classes if there are fewer.
@@ -20,7 +23,11 @@ def top_k(
     Returns:
       float32 [] and float32 []: weight of the hits, weight of all.
     """
-    guesses = tf.math.top_k(logits, min(k, logits.shape[-1])).indices
+    if isinstance(logits, tuple):
+        most = sum(part.shape[-1] for part in logits)
+        guesses = best_of_parts(logits, min(k, most))[1]
+    else:
+        guesses = tf.math.top_k(logits, min(k, logits.shape[-1])).indices
     hits = tf.reduce_any(guesses == tf.cast(labels, tf.int32)[..., None], axis=-1)
     return tf.reduce_sum(weights * tf.cast(hits, tf.float32)), tf.reduce_sum(weights)
 

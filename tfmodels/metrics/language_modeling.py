@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tfmodels.metrics.likelihood import nats
+from tfmodels.metrics.parts import Parts
 
 
 def sequence_accuracy(
@@ -28,19 +29,20 @@ def sequence_accuracy(
 
 
 def log_loss(
-    logits: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor
+    logits: tf.Tensor | Parts, labels: tf.Tensor, weights: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Nats that the labels cost: ``-log softmax(logits)[label]``.
 
     The exponential of their mean is the perplexity. No smoothing of labels touches it.
 
     Args:
-      logits: floating-point [..., K].
+      logits: floating-point [..., K], or its parts.
       labels: integer [...], class numbers from 0 to K - 1.
       weights: float32 [...], 0 for padding.
 
     Returns:
       float32 [] and float32 []: weighted nats, and the weight of all.
     """
-    costs = nats(tf.cast(logits, tf.float32), labels)
+    logits = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), logits)
+    costs = nats(logits, labels)
     return tf.reduce_sum(weights * costs), tf.reduce_sum(weights)

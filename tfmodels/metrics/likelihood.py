@@ -4,8 +4,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmodels.metrics.parts import Parts
+from tfmodels.metrics.parts import nats_of_parts
 
-def nats(logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
+
+def nats(
+    logits: tf.Tensor | Parts, labels: tf.Tensor, smoothing: float = 0.0
+) -> tf.Tensor:
     """Cross entropy from a target that is mostly, but not only, the label.
 
     The target has ``1 - smoothing + smoothing / K`` at the label and ``smoothing / K``
@@ -14,13 +19,15 @@ def nats(logits: tf.Tensor, labels: tf.Tensor, smoothing: float = 0.0) -> tf.Ten
     what `tf.nn.sparse_softmax_cross_entropy_with_logits` takes.
 
     Args:
-      logits: floating-point [..., K].
+      logits: floating-point [..., K], or its parts.
       labels: int32 [...], class numbers from 0 to K - 1.
       smoothing: share of the target spread evenly over all classes.
 
     Returns:
       floating-point [...], in nats.
     """
+    if isinstance(logits, tuple):
+        return nats_of_parts(logits, labels, smoothing)
     num_classes = logits.shape[-1]
     flat = tf.reshape(tf.cast(labels, tf.int32), [-1])
     places = tf.stack([tf.range(tf.size(flat)), flat], axis=1)

@@ -44,6 +44,10 @@ class Quantized:
         offset = spread(self.offset, width, self.group_size)
         return offset + scale * self.codes.astype(np.float32)
 
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """The lowest and the highest level, float32 [R, groups] each."""
+        return self.offset, self.offset + self.scale * num_steps(self.bits)
+
     def zero_points(self) -> np.ndarray:
         """Codes of 0, float32 [R, groups]; whole numbers unless they are real."""
         return -self.offset / self.scale

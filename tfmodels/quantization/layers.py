@@ -11,14 +11,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfmodels.layers.matrices import Matrix
+from tfmodels.quantization.adapters import Adaptable
 from tfmodels.quantization.grid import Quantized
 from tfmodels.quantization.groups import num_groups
 from tfmodels.quantization.packing import pack
 from tfmodels.quantization.packing import packed_width
 from tfmodels.quantization.packing import stored_bits
 from tfmodels.quantization.packing import unpack_in_graph
-from tfmodels.quantization.rows import size_of_rows
-from tfmodels.quantization.rows import summed_last
+from tfmodels.quantization.rows import matrices_of
 
 
 class PackedWeights(keras.layers.Layer):
@@ -60,8 +61,14 @@ class PackedWeights(keras.layers.Layer):
         self._untrack_variable(variable)
         self._tracker.unlock()
         setattr(self, self.floating, None)
-        self.kernel_shape = tuple(variable.shape)
-        count, self.row_width = size_of_rows(self, self.kernel_shape)
+        self.make_room(tuple(variable.shape), matrices_of(self)[self.floating])
+        self._tracker.lock()
+
+    def make_room(self, shape: tuple[int, ...], matrix: Matrix) -> None:
+        """Makes the variables of codes for weights of a shape."""
+        self.kernel_shape = shape
+        self.row_axes = tuple(matrix.order(len(shape)))
+        count, self.row_width = matrix.size(shape)
         groups = num_groups(self.row_width, self.group_size)
         size = packed_width(self.row_width, stored_bits(self.bits))
         for name, shape, dtype in (
@@ -78,7 +85,6 @@ class PackedWeights(keras.layers.Layer):
                 autocast=False,
             )
             setattr(self, name, weight)
-        self._tracker.lock()
 
     def set_codes(self, quantized: Quantized) -> None:
         """Takes the codes of its weights."""
@@ -104,6 +110,11 @@ class PackedWeights(keras.layers.Layer):
         codes = self.codes(self.packed, "float32")
         scale = self.spread(self.scale, "float32")
         return self.spread(self.offset, "float32") + scale * codes
+
+    def unpacked(self) -> tf.Tensor:
+        """`rows` in the shape of the weights that they replace."""
+        shape = [self.kernel_shape[axis] for axis in self.row_axes]
+        return tf.transpose(tf.reshape(self.rows(), shape), np.argsort(self.row_axes))
 
     def project(self, inputs: Any, dtype: str) -> tf.Tensor:
         """Products with all rows, `dtype` [..., R], of inputs [..., n].
@@ -151,19 +162,17 @@ class PackedKernel(PackedWeights):
 
     @property
     def kernel(self) -> tf.Tensor:
-        """The kernel that the codes stand for, float32, of its layer's shape."""
-        order, _ = summed_last(self, len(self.kernel_shape))
-        shape = [self.kernel_shape[axis] for axis in order]
-        return tf.transpose(tf.reshape(self.rows(), shape), np.argsort(order))
+        """The kernel that the codes stand for, of its layer's shape and numbers."""
+        return tf.cast(self.unpacked(), self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable("tfmodels")
-class QuantizedDense(PackedKernel, keras.layers.Dense):
+class QuantizedDense(Adaptable, PackedKernel, keras.layers.Dense):
     """`keras.layers.Dense` with packed weights."""
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns float [..., units]."""
-        found = self.project(inputs, self.compute_dtype)
+        found = self.adapted(inputs, self.project(inputs, self.compute_dtype))
         if self.bias is not None:
             found += tf.cast(tf.convert_to_tensor(self.bias), found.dtype)
         return found if self.activation is None else self.activation(found)
@@ -175,11 +184,20 @@ class QuantizedEinsumDense(PackedKernel, keras.layers.EinsumDense):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns what the equation says, float."""
-        kernel = tf.cast(self.kernel, self.compute_dtype)
-        found = keras.ops.einsum(self.equation, inputs, kernel)
+        found = keras.ops.einsum(self.equation, inputs, self.kernel)
         if self.bias is not None:
             found += tf.cast(tf.convert_to_tensor(self.bias), found.dtype)
         return found if self.activation is None else self.activation(found)
+
+
+@keras.saving.register_keras_serializable("tfmodels")
+class QuantizedConv1D(PackedKernel, keras.layers.Conv1D):
+    """`keras.layers.Conv1D` with packed weights, unpacked for each call."""
+
+
+@keras.saving.register_keras_serializable("tfmodels")
+class QuantizedConv2D(PackedKernel, keras.layers.Conv2D):
+    """`keras.layers.Conv2D` with packed weights, unpacked for each call."""
 
 
 class PackedTable(PackedWeights):
@@ -232,6 +250,8 @@ class QuantizedReversibleEmbedding(PackedTable, keras.layers.ReversibleEmbedding
 FORMS: Mapping[type, Any] = {
     keras.layers.Dense: QuantizedDense,
     keras.layers.EinsumDense: QuantizedEinsumDense,
+    keras.layers.Conv1D: QuantizedConv1D,
+    keras.layers.Conv2D: QuantizedConv2D,
     keras.layers.Embedding: QuantizedEmbedding,
     keras.layers.ReversibleEmbedding: QuantizedReversibleEmbedding,
 }

@@ -205,6 +205,9 @@ class Decoder(keras.layers.Layer):
         lstm, fed = self.lstms[number], self._config.fed_dim
         condition = memory["condition"]
         kernel = value(lstm.kernel)
+        if not fed:  # oneDNN ends the process over a product of nothing
+            rows = tf.shape(condition)[0]
+            return lstm.add_biases(tf.zeros([rows, kernel.shape[1]], kernel.dtype))
         return lstm.add_biases(
             tf.matmul(condition[:, :fed], kernel[kernel.shape[0] - fed :])
         )

@@ -6,6 +6,7 @@ from typing import Self
 import pydantic
 
 from tfmodels.config import Config
+from tfmodels.quantization.policy import AdapterConfig
 
 
 class TransformerConfig(Config):
@@ -62,6 +63,10 @@ class TransformerConfig(Config):
     depth_scaled_initialization: bool = False
     """Divide the initial kernels that end the feed-forward networks by the number of
     layers, for deep models (GPipe, section 5)."""
+
+    adapters: AdapterConfig | None = None
+    """Packed weights that do not learn, and adapters that do; `tfmodels convert
+    adapters` makes a run of them. All weights learn when absent."""
 
     @pydantic.model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:

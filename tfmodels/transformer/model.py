@@ -6,6 +6,7 @@ import keras
 
 from tfmodels.deep import deep_graph
 from tfmodels.layers.attention import CausalAttention
+from tfmodels.quantization.adapting import adapt
 from tfmodels.transformer.config import TransformerConfig
 from tfmodels.transformer.layers import LearnedPositions
 from tfmodels.transformer.layers import Logits
@@ -66,7 +67,10 @@ def transformer(config: TransformerConfig) -> keras.Model:
         scores = dense(x)
     logits = Logits(config.logits_clip, dtype="float32", name="logits")(scores)
     with deep_graph(_BLOCK_DEPTH * config.num_layers):
-        return keras.Model(tokens, {"logits": logits}, name=config.kind)
+        model = keras.Model(tokens, {"logits": logits}, name=config.kind)
+    if config.adapters is not None:
+        adapt(model, config.adapters)
+    return model
 
 
 def _block(x: Any, config: TransformerConfig, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""``tfmodels convert``: weights of other programs become a run's."""
+"""``tfmodels convert``: weights of other programs, or of a run, become a run's."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,9 @@ from tools.config import Overrides
 from tools.console import print_to_terminal
 from tools.convert.layouts import Layout
 
-app = typer.Typer(no_args_is_help=True, help="Bring weights of other programs.")
+app = typer.Typer(
+    no_args_is_help=True, help="Bring weights of other programs, or pack a run's."
+)
 
 
 @app.command("gnmt")
@@ -59,3 +61,45 @@ def transformer_command(
     print_to_terminal(
         f"Converted to {workdir}. Look at it with: tfmodels evaluate {workdir}"
     )
+
+
+@app.command("adapters")
+def adapters_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a run in floating point.")],
+    workdir: Annotated[Path, typer.Option(help="Folder of the new run.")],
+    overrides: Overrides = None,
+) -> None:
+    """Make a run whose weights are packed, and whose adapters are to be trained."""
+    from tools.convert.adapters import convert_adapters
+    from tools.quiet import load_tensorflow
+
+    load_tensorflow()
+    convert_adapters(run, workdir, overrides or ())
+    print_to_terminal(
+        f"Converted to {workdir}. Train it with: tfmodels train {workdir}/config.yaml"
+        f" --workdir {workdir}"
+    )
+
+
+@app.command("clip")
+def clip_command(
+    weights: Annotated[Path, typer.Argument(help=".safetensors of Llama or GPT-2.")],
+    output: Annotated[Path, typer.Option(help="A new .safetensors of packed weights.")],
+    bits: Annotated[int, typer.Option(help="Of a weight, 2 to 8.")] = 4,
+    group_size: Annotated[
+        int, typer.Option(help="Inputs that share a range; 0 for all of an output.")
+    ] = 32,
+    method: Annotated[str, typer.Option(help="How ranges are found.")] = "newton",
+) -> None:
+    """Clip and pack weights matrix by matrix; one at a time is in memory."""
+    from export.optimal_clipping.figures import table
+    from tfmodels.quantization.policy import HEADS
+    from tfmodels.quantization.policy import ClippingRule
+    from tfmodels.quantization.policy import default_policy
+    from tools.convert.packed import clip_file
+
+    values = {"kind": "linear", "bits": bits, "method": method}
+    rule = ClippingRule.parse({**values, "group_size": group_size or None})
+    head = ClippingRule(layers=HEADS, bits=8, group_size=None)
+    figures = clip_file(weights, output, default_policy(bits, (head, rule)))
+    typer.echo(table(figures), nl=False)

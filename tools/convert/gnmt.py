@@ -41,7 +41,7 @@ def convert_gnmt(
     folder = new_folder(workdir)
     config: Any = experiment.model
     arrays = read_gnmt(Weights.read(path), config, layout, forget_bias)
-    write_run(folder, experiment, arrays)
+    write_run(folder, experiment, lambda: arrays)
 
 
 def read_gnmt(

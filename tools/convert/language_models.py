@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from tfmodels.errors import ConfigError
-from tfmodels.errors import DataError
 from tfmodels.transformer.config import TransformerConfig
 from tools.convert.architectures import check_model
 from tools.convert.llama2c import read_llama2c
-from tools.convert.safetensors import read_safetensors
-from tools.convert.transformers import FAMILIES
+from tools.convert.packed import read_packed
+from tools.convert.transformers import family_of
 from tools.convert.weights import Weights
 from trainers.data.config import StoriesData
 from trainers.experiment import Experiment
@@ -39,7 +38,7 @@ def convert_transformer(path: Path, experiment: Experiment, workdir: Path) -> No
     arrays = read_transformer(path, experiment.model)
     if isinstance(experiment.data, StoriesData):
         experiment = _with_pieces(experiment, experiment.data, workdir)
-    write_run(folder, experiment, arrays)
+    write_run(folder, experiment, lambda: arrays)
 
 
 def _with_pieces(
@@ -65,19 +64,8 @@ def read_transformer(path: Path, config: Any) -> dict[str, np.ndarray]:
         )
     if path.suffix == ".bin":
         return read_llama2c(path, config)
-    arrays = read_safetensors(path)
-    for family in FAMILIES:
-        marked = [name for name in arrays if name.endswith(family.mark)]
-        if marked:
-            start = marked[0].removesuffix(family.mark)
-            break
-    else:
-        names = ", ".join(sorted(arrays)[:3])
-        raise DataError(
-            f"{path}: weights of an unknown architecture. Expected tensors with the"
-            f" names of Llama ({FAMILIES[0].mark}) or GPT-2 ({FAMILIES[1].mark})."
-            f" Received {names or 'no tensor'}; convert another file."
-        )
+    arrays = read_packed(path)
+    family, start = family_of(arrays, path)
     check_model(config, family.settings, path)
     weights = Weights(arrays, str(path))
     made = family.read(weights, start, config)

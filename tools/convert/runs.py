@@ -1,5 +1,6 @@
 """Makes run folders of arrays that other programs have trained."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,14 +34,17 @@ def new_folder(workdir: Path) -> "RunFolder":
 
 
 def write_run(
-    folder: "RunFolder", experiment: Experiment, arrays: Mapping[str, np.ndarray]
+    folder: "RunFolder",
+    experiment: Experiment,
+    make_arrays: Callable[[], Mapping[str, np.ndarray]],
 ) -> None:
     """Writes a run of step 0, with which training, evaluation and export go on.
 
     Args:
       folder: what `new_folder` returned.
       experiment: the configuration of a model of the same sizes.
-      arrays: float32, by the names of variables in checkpoints.
+      make_arrays: makes them by the names of variables in checkpoints, once the
+        devices are open.
 
     Raises:
       DataError: the folder cannot be written.
@@ -50,6 +54,7 @@ def write_run(
 
     with open_strategy(experiment) as (strategy, stages):
         state = placed_variables(strategy.build(stages))
+        arrays = make_arrays()
         for name, variable in state.items():
             kind, variable_name = name.split("/", 1)
             if variable_name in arrays:

@@ -4,11 +4,14 @@
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
 import numpy as np
 
+from tfmodels.errors import DataError
 from tfmodels.transformer.config import TransformerConfig
 from tools.convert.architectures import GPT2
 from tools.convert.architectures import LLAMA
@@ -28,6 +31,8 @@ class Family(NamedTuple):
     """What the configuration of such a model says."""
     read: Callable[[Weights, str, TransformerConfig], Arrays]
     """Takes what the names begin with."""
+    outputs: int
+    """Axis of a linear map's outputs."""
 
 
 def _read_llama(weights: Weights, start: str, config: TransformerConfig) -> Arrays:
@@ -128,7 +133,25 @@ def _normalization(weights: Weights, theirs: str, ours: str, d: int) -> Arrays:
 
 
 FAMILIES = (
-    Family("embed_tokens.weight", LLAMA, _read_llama),
-    Family("wte.weight", GPT2, _read_gpt2),
+    Family("embed_tokens.weight", LLAMA, _read_llama, 0),
+    Family("wte.weight", GPT2, _read_gpt2, 1),
 )
 """Those that can be read."""
+
+
+def family_of(names: Iterable[str], path: Path) -> tuple[Family, str]:
+    """The family of some tensors, and what their names begin with.
+
+    Raises:
+      DataError: there is none.
+    """
+    known = sorted(names)
+    for family in FAMILIES:
+        for name in known:
+            if name.endswith(family.mark):
+                return family, name.removesuffix(family.mark)
+    raise DataError(
+        f"{path}: weights of an unknown architecture. Expected tensors with the names"
+        f" of Llama ({FAMILIES[0].mark}) or GPT-2 ({FAMILIES[1].mark}). Received"
+        f" {', '.join(known[:3]) or 'no tensor'}; convert another file."
+    )

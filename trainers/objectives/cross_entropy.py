@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfmodels.errors import ConfigError
 from tfmodels.metrics.likelihood import nats
+from tfmodels.metrics.parts import Parts
 from trainers.interfaces import Loss
 from trainers.interfaces import Objective
 from trainers.objectives.config import CrossEntropyConfig
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
 
 
 def smoothed_cross_entropy(
-    logits: tf.Tensor, labels: tf.Tensor, smoothing: float
+    logits: tf.Tensor | Parts, labels: tf.Tensor, smoothing: float
 ) -> tf.Tensor:
     """Cross entropy from a target that is mostly, but not only, the label.
 
     See `tfmodels.metrics.likelihood.nats`.
 
     Args:
-      logits: floating-point [..., K], computed with in float32.
+      logits: floating-point [..., K], computed with in float32; or its parts, if labels
+        are class numbers.
       labels: int32 [...], class numbers from 0 to K - 1; or floating-point [..., K],
         a distribution over classes in place of one of them.
       smoothing: share of the target spread evenly over all classes.
@@ -32,7 +34,7 @@ def smoothed_cross_entropy(
     Returns:
       float32 [...], in nats.
     """
-    logits = tf.cast(logits, tf.float32)
+    logits = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), logits)
     if not labels.dtype.is_floating:
         return nats(logits, labels, smoothing)
     labels = tf.cast(labels, tf.float32)
@@ -61,7 +63,7 @@ class CrossEntropy(Objective):
 
         Args:
           outputs: ``logits`` and each auxiliary head, floating-point [B, K] or
-            [B, T, K].
+            [B, T, K]; the former may be in parts.
           batch: ``label`` int32 [B] or [B, T]; ``weight`` float32 of the same shape;
             ``label_probs`` float32 [B, K] or [B, T, K], distributions to learn in place
             of the labels, if an objective has made any. For a head called ``x_logits``

@@ -17,6 +17,9 @@ class LayersConfig(Config):
     """Among which layers are shared out, from the bottom on."""
     chunks: int = pydantic.Field(default=4, ge=1)
     """Parts of a sequence: a layer begins with one when that below has finished it."""
+    softmax_shards: int = pydantic.Field(default=1, ge=1)
+    """Parts of the softmax's vocabulary, each scored on a device of its own: scores of
+    all tokens never come together in training."""
 
 
 class DataParallelConfig(Config):

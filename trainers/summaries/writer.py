@@ -74,6 +74,11 @@ class Writers(Writer):
         """Passes text on."""
         self._pass_on("text", step, name, text)
 
+    def drawn(self, step: int, name: str, drawing: "Figure | str") -> None:
+        """Passes on what a task shows: a drawing, or text in Markdown."""
+        kind = "text" if isinstance(drawing, str) else "figure"
+        self._pass_on(kind, step, name, drawing)
+
     def hparams(self, values: Mapping[str, object]) -> None:
         """Passes settings on."""
         self._pass_on("hparams", values)

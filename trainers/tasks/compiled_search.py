@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfmodels.decoding.beam_search import Hypotheses
 from tfmodels.decoding.config import BeamSearchConfig
+from tfmodels.decoding.translation import Around
 from tfmodels.decoding.translation import Translator
 from tfmodels.decoding.translation import translate
 
@@ -13,7 +14,10 @@ _BUCKET = 16
 
 
 def searcher(
-    model: Translator, config: BeamSearchConfig, xla: bool
+    model: Translator,
+    config: BeamSearchConfig,
+    xla: bool,
+    around: Around | None = None,
 ) -> Callable[[tf.Tensor], Hypotheses]:
     """A function of sources int32 [b, S], padded with 0 at the end.
 
@@ -24,9 +28,10 @@ def searcher(
       model: answers step by step.
       config: the search.
       xla: whether XLA compiles it, the model's steps included.
+      around: see `tfmodels.decoding.translation.translate`.
     """
     search = tf.function(
-        lambda source: translate(model, source, config),
+        lambda source: translate(model, source, config, around),
         autograph=False,
         input_signature=[tf.TensorSpec([None, None], tf.int32)],
         jit_compile=xla or None,

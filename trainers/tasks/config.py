@@ -34,6 +34,24 @@ class TranslationConfig(Config):
     """How evaluations and predictions look for translations."""
     target_language: str | None = None
     """Language of predictions, for a model that was taught several."""
+    prefix: str | None = None
+    """How predictions begin, in whole words; freely when absent."""
+    target: str | None = None
+    """What predictions are, from the first piece to the end: a search then only tells
+    the price and the alignment of this translation."""
+    ensemble: tuple[str, ...] = ()
+    """Folders of runs with the same vocabulary: evaluations and predictions go by the
+    mean of their probabilities and this one's. Exports have this run's model alone."""
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.prefix is not None and self.target is not None:
+            raise ValueError(
+                "a translation that is given whole has its own beginning. Expected one"
+                f" of the keys prefix and target. Received prefix: {self.prefix!r} and"
+                f" target: {self.target!r}."
+            )
+        return self
 
 
 class RescoringConfig(Config):

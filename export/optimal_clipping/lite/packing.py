@@ -10,7 +10,6 @@ from export.optimal_clipping.lite.graph import INT4
 from export.optimal_clipping.lite.graph import INT8
 from export.optimal_clipping.lite.graph import Graph
 from export.optimal_clipping.lite.matrices import Matrix
-from export.optimal_clipping.walking import Solved
 from tfmodels.errors import ConfigError
 from tfmodels.quantization.grid import Quantized
 from tfmodels.quantization.grid import quantize
@@ -19,6 +18,7 @@ from tfmodels.quantization.packing import pack
 from tfmodels.quantization.policy import ClippingRule
 from tfmodels.quantization.ranges import Ranges
 from tfmodels.quantization.ranges import solve
+from tfmodels.quantization.targets import Solved
 
 Form = Literal["dynamic", "weight_only"]
 """How packed weights are computed with. dynamic: as integers, with activations made
@@ -76,8 +76,15 @@ def fitted(rule: ClippingRule, width: int, convolution: bool) -> ClippingRule:
     groups. The zero point of a convolution is a code.
 
     Raises:
-      ConfigError: groups are no multiples of a kernel's blocks.
+      ConfigError: groups are no multiples of a kernel's blocks, or the rule asks for
+        the layer's inputs.
     """
+    if rule.calibration is not None:
+        raise ConfigError(
+            "export.clipping: calibration: matrices of a TFLite file are packed without"
+            " examples. Expected none, or --preset saved_model_int4_clipped. Received"
+            f" {rule.calibration}."
+        )
     changes: dict[str, object] = {}
     size = rule.group_size
     if isinstance(size, int):

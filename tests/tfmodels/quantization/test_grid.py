@@ -118,7 +118,9 @@ def test_two_forms_of_a_product():
     codes = made.codes.reshape(8, 4, 8).astype(np.float32)
     products = np.einsum("bgk,rgk,rg->br", grouped, codes, made.scale)
     sums = grouped.sum(axis=2) @ made.offset.T
-    np.testing.assert_allclose(x @ made.dequantize().T, products + sums, atol=1e-4)
+    np.testing.assert_allclose(
+        x @ made.dequantize().T, products + sums, rtol=1e-5, atol=1e-5
+    )
 
 
 def test_a_range_of_other_weights_is_refused():

@@ -136,7 +136,7 @@ def test_hamming_normaliser_by_enumeration():
     [
         (3, (0, 1, 2), [1, 18, 111, 410], [1, 21, 198, 1215]),
         (3, (0, 0, 0), [1, 16, 92, 360], [1, 21, 198, 1215]),
-        (4, (0, 1, 2, 3), [1, 32, 398], [1, 36, 592]),
+        (4, (0, 1, 2, 3), [1, 32, 398, 2858], [1, 36, 592, 6208]),
     ],
 )
 def test_counts_approximate_the_number_of_strings_at_a_distance(
@@ -154,6 +154,17 @@ def test_counts_approximate_the_number_of_strings_at_a_distance(
     assert found[1] == 2 * length * (num_tokens - 1) + num_tokens + runs
     counts = np.exp(log_counts(Payoff("edit", num_tokens, 1.0), length))
     np.testing.assert_allclose(counts[: len(counted)], counted, rtol=1e-12)
+
+
+def test_counts_of_one_edit_become_exact_as_the_vocabulary_grows():
+    ratios = []
+    for num_tokens in (4, 100, 10_000, 10**6):
+        exact = 2 * 4 * (num_tokens - 1) + num_tokens + 4
+        counted = np.exp(log_counts(Payoff("edit", num_tokens, 1.0), 4))[1]
+        ratios.append(exact / counted)
+    assert ratios[0] == pytest.approx(32 / 36)
+    assert ratios == sorted(ratios)
+    assert ratios[-1] == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("edits", ["edit", "hamming"])

@@ -75,6 +75,12 @@ def test_the_speaker_leaves_encodings_alone(conditioning):
     assert np.abs(model(source)["mel"] - model(other)["mel"]).max() > 1e-3
 
 
+def test_a_condition_that_decoders_are_not_fed_compiles():
+    model, source = build(conditioning="memory"), batch()
+    in_graph = tf.function(lambda: model(source)["mel"])
+    close(in_graph(), model(source)["mel"])
+
+
 def test_a_mixture_of_one_is_that_one(model):
     source = batch()
     memory = model.encode({**source, "speaker": tf.constant([[0.5, 0.5, 0]] * 3)})

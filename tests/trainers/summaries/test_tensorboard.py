@@ -12,6 +12,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from trainers.summaries.jsonl import JsonlWriter
 from trainers.summaries.jsonl import read_scalars
 from trainers.summaries.tensorboard import TensorBoardWriter
+from trainers.summaries.texts import side_by_side
 from trainers.summaries.writer import Writer
 from trainers.summaries.writer import Writers
 
@@ -110,3 +111,15 @@ def report(writer: Writer) -> None:
     writer.histograms(4, {"kernel": np.zeros([2])})
     writer.text(4, "text", "some")
     writer.close()
+
+
+def test_what_a_task_shows_is_drawn_or_written(tmp_path: Path) -> None:
+    writers = Writers([TensorBoardWriter(tmp_path)])
+    texts = side_by_side(("in", "out"), (["a|b", "*ä*"], ["1\n2", "\\"]))
+    assert texts == "| in | out |\n| --- | --- |\n| a\\|b | 1 2 |\n| \\*ä\\* | \\\\ |"
+    writers.drawn(3, "test/translations", texts)
+    writers.drawn(3, "test/attention", Figure(figsize=(1, 1)))
+    writers.close()
+    found = events(tmp_path)
+    assert tensor(found, "test/translations")[1].item().decode() == texts
+    assert found.SummaryMetadata("test/attention").plugin_data.plugin_name == "images"

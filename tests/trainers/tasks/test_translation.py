@@ -155,10 +155,13 @@ def test_it_learns(numbers_run):
 @pytest.mark.slow
 def test_pictures(run, batches, outputs):
     drawn = run.task.figures(outputs[1], batches[1], {})
-    assert set(drawn) == {"predictions", "attention"}
+    assert set(drawn) == {"predictions", "translations", "attention"}
     text = " ".join(line.get_text() for line in drawn["predictions"].texts)
     for row in np.flatnonzero(np.asarray(batches[1]["weight"]).any(axis=1)):
         assert run.task.show(batches[1]["source"][row]) in text
+    parts = batches[1]["source"], batches[1]["label"], outputs[1]["translation"]
+    line = " | ".join(run.task.show(tokens[0]) for tokens in parts)
+    assert f"| {line} |" in drawn["translations"].splitlines()
     samples = run.task.samples(next(iter(run.task.dataset("train"))))
     assert isinstance(samples["sentences"], Figure)
 
@@ -167,6 +170,7 @@ def test_pictures(run, batches, outputs):
 def test_health_is_the_share_at_the_bound(run, batches):
     found = run.task.diagnostics(run.model, batches[0])
     assert "clipped/encoder2/cells" in found
+    assert found.pop("delta") == 1  # at the last step; test_config has the others
     assert all(0 <= share <= 1 for share in found.values())
 
 
@@ -260,7 +264,7 @@ def test_an_evaluation_again_gives_the_same(numbers_run, tmp_path):
 def test_a_language_is_asked_for(spoken):
     asked = []
 
-    def echo(model, config, xla):
+    def echo(model, config, xla, around):
         """A search that gives back the source from its second token on."""
 
         def search(source):

@@ -119,6 +119,10 @@ class ParallelSource:
             language = known[0]
         return self._encoded(text, language)
 
+    def encode_target(self, text: str) -> list[int]:
+        """A translation as a model is taught it: pieces, end."""
+        return self._pieces(text)
+
     def _encoded(self, text: str, language: str | None) -> list[int]:
         asked = []
         if language is not None or self.vocabulary.languages:

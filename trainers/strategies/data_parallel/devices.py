@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from tfmodels.config import Config
+from tfmodels.errors import ConfigError
 from trainers.devices import connect_tpu
 from trainers.devices import open_devices
 from trainers.devices import read_cluster
@@ -44,3 +46,23 @@ def make_distribution(config: DataParallelConfig) -> tf.distribute.Strategy:
     # The default collectives of two strategies in one process meet under the same keys.
     reduction = tf.distribute.ReductionToOneDevice()
     return tf.distribute.MirroredStrategy(names, cross_device_ops=reduction)
+
+
+def local_replicas(config: Config) -> tf.distribute.Strategy | None:
+    """The replicas of a run on this machine, for work whose result they do not change.
+
+    Args:
+      config: of any strategy.
+
+    Returns:
+      None where one device does it: of other strategies, of a cluster or a TPU, of
+      devices that this machine lacks, and where TensorFlow runs already on others.
+    """
+    if not isinstance(config, DataParallelConfig) or config.multi_worker:
+        return None
+    if config.devices == "tpu" or config.layers is not None:
+        return None
+    try:
+        return make_distribution(config)
+    except ConfigError:
+        return None

@@ -89,7 +89,7 @@ class DataParallel:
                 f" {type(model).__name__} and run.xla: {str(self._run.xla).lower()}."
             )
         places = [partial(tf.device, name) for name in device_names(self._config)]
-        model.spread(places, layers.chunks)
+        model.spread(places, layers.chunks, layers.softmax_shards)
 
     def _synchronize_batch_norm(self, model: keras.Model, task: Task) -> None:
         """Lets batch statistics cover all replicas where one has too few rows."""

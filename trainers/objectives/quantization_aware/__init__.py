@@ -1,0 +1,1 @@
+"""Training on weights that are rounded as an export will round them."""

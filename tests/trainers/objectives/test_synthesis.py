@@ -1,5 +1,6 @@
 """The loss of a synthesiser beside loops, closed forms and samples."""
 
+import itertools
 import types
 
 import numpy as np
@@ -11,6 +12,7 @@ from trainers.objectives.config import SynthesisConfig
 from trainers.objectives.synthesis import Synthesis
 from trainers.objectives.synthesis import attention_to_truth
 from trainers.objectives.synthesis import divergence
+from trainers.objectives.synthesis import monotone_surprise
 from trainers.objectives.synthesis import off_diagonal
 
 PER = types.SimpleNamespace(step=2.0, symbol=3.0, utterance=5.0)
@@ -55,6 +57,7 @@ def test_terms_and_total_are_those_of_loops():
         kl_steps=100,
         guided_weight=0.7,
         alignment_weight=0.6,
+        monotone_weight=0.3,
         guidance_steps=50,
     )
     loss = Synthesis(config, TASK).loss(outputs, batch)
@@ -82,6 +85,12 @@ def test_terms_and_total_are_those_of_loops():
         ):
             sums["kl"] += 0.5 * (mean**2 + np.exp(log) - 1 - log)
     # Of the second utterance no step's middle is known.
+    for row, (count, last) in enumerate([(2, 3), (1, 2)]):
+        shares = tf.cast(outputs["alignment"][row : row + 1], tf.float32)
+        lost = monotone_surprise(
+            shares, tf.constant([float(count)]), tf.constant([last])
+        )
+        sums["monotone"] += float(lost[0])
     for t, true in ((0, 0), (1, 2)):
         sums["alignment"] -= np.log(o["alignment"][0, t, true] + 1e-3)
     weights = {
@@ -91,6 +100,7 @@ def test_terms_and_total_are_those_of_loops():
         "kl": 2,
         "speaker_cross_entropy": 5,
         "guided": 3,
+        "monotone": 3,
         "alignment": 2,
     }
     assert loss.terms.keys() == weights.keys()
@@ -100,7 +110,8 @@ def test_terms_and_total_are_those_of_loops():
     # At step 25 a quarter of the divergence counts, and half of what guides.
     expected = sums["mel_error"] + sums["mel_post_error"] + 2 * sums["stop"]
     expected += 0.25 * 0.5 * 5 * sums["kl"] + 0.02 * 3 * sums["speaker_cross_entropy"]
-    expected += 0.5 * 2 * (0.7 * sums["guided"] + 0.6 * sums["alignment"])
+    guides = 0.7 * sums["guided"] + 0.6 * sums["alignment"] + 0.3 * sums["monotone"]
+    expected += 0.5 * 2 * guides
     np.testing.assert_allclose(loss.total, expected, rtol=1e-5)
     assert float(loss.weight) == 6
 
@@ -129,6 +140,25 @@ def test_diagonal_attention_is_free():
     steps, symbols = tf.constant([6.0]), tf.constant([6])
     assert float(tf.reduce_max(off_diagonal(exact, steps, symbols, 0.2))) < 1e-6
     assert float(off_diagonal(exact[:, ::-1], steps, symbols, 0.2)[0, 0]) > 0.99
+
+
+def test_ways_through_a_text_are_those_of_all_paths():
+    rng = np.random.default_rng(6)
+    shares = rng.uniform(size=(2, 4, 4))
+    steps, symbols = [4, 3], [4, 3]
+    found = monotone_surprise(
+        tf.constant(shares, tf.float32),
+        tf.constant(steps, tf.float32),
+        tf.constant(symbols),
+    )
+    for row in range(2):
+        total = 0.0
+        for path in itertools.product(range(symbols[row]), repeat=steps[row]):
+            moves = np.diff(path)
+            ends = path[0] < 2 and path[-1] >= symbols[row] - 2
+            if ends and set(moves) <= {0, 1, 2}:
+                total += np.prod([shares[row, t, j] + 1e-3 for t, j in enumerate(path)])
+        np.testing.assert_allclose(found[row], -np.log(total), rtol=1e-5)
 
 
 def test_truth_is_that_of_the_middle_frame():

@@ -63,6 +63,29 @@ def transformer_command(
     )
 
 
+@app.command("tacotron")
+def tacotron_command(
+    weights: Annotated[
+        Path, typer.Argument(help="A .npz file: NVIDIA's arrays under their own names.")
+    ],
+    config: Config,
+    workdir: Annotated[Path, typer.Option(help="Folder of the run, new.")],
+    overrides: Overrides = None,
+) -> None:
+    """Make a run folder of the public Tacotron 2."""
+    from tools.convert.tacotron import convert_tacotron
+    from tools.quiet import load_tensorflow
+    from trainers.configuration import load_experiment
+
+    experiment = load_experiment(config, overrides or ())
+    load_tensorflow()
+    convert_tacotron(weights, experiment, workdir)
+    print_to_terminal(
+        f"Converted to {workdir}. Hear it with: tfmodels predict {workdir} 'Hello.' -o"
+        " hello.wav"
+    )
+
+
 @app.command("adapters")
 def adapters_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run in floating point.")],

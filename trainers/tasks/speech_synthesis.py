@@ -1,6 +1,7 @@
 """Speech synthesis: texts in, mel spectra in any voice and language out."""
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from trainers.interfaces import Outputs
 from trainers.interfaces import Shard
 from trainers.interfaces import Totals
 from trainers.tasks import synthesis_pictures as pictures
+from trainers.tasks.adversary import clipped_by_adversary
 from trainers.tasks.config import SpeechSynthesisConfig
 from trainers.tasks.models import build_model
 from trainers.tasks.models import check_model
@@ -35,6 +37,10 @@ _FRAMES_PER_SYMBOL = 20
 _MORE_FRAMES = 100
 # Texts are filled up to multiples of so many symbols.
 _SYMBOLS_AT_ONCE = 32
+
+# Share of recordings about which a judge must be right.
+_TRUSTED = 0.95
+_LOG = logging.getLogger(__name__)
 
 
 class FramesPer(NamedTuple):
@@ -86,7 +92,13 @@ class SpeechSynthesis:
             "train",
             *(name for name in held_out if name != "reference"),
         )
-        self._judge = SynthesisJudge(source, ("train", *held_out), self._r)
+        self._judge = SynthesisJudge(
+            source,
+            ("train", *held_out),
+            self._r,
+            config.listened,
+            config.recogniser,
+        )
         self.batch_size: int = data.batch_size
         self.steps_per_epoch: int = source.steps_per_epoch
         training = source.split("train")
@@ -188,8 +200,17 @@ class SpeechSynthesis:
         return totals
 
     def report(self, totals: Totals) -> dict[str, float]:
-        """The means."""
-        return means(totals)
+        """The means; a judge that does not know recordings is named in the log."""
+        figures = means(totals)
+        for name in ("speaker_id", "language_id"):
+            share = figures.get(f"{name}_recorded", 1.0)
+            if share < _TRUSTED:
+                _LOG.warning(
+                    "%s: the judge is right about %.1f %% of recordings, not %.0f; its"
+                    " figures say little, for which data.reference is too small",
+                    *(name, 100 * share, 100 * _TRUSTED),
+                )
+        return figures
 
     def figures(self, outputs: Outputs, batch: Batch, totals: Totals) -> dict[str, Any]:
         """Some utterances as they were recorded and as the model says them; what each
@@ -208,8 +229,9 @@ class SpeechSynthesis:
         return {"mel": pictures.recorded(batch, preset.sample_rate / preset.hop)}
 
     def diagnostics(self, model: keras.Model, batch: Batch) -> dict[str, float]:
-        """How much of its attention a step gives to one symbol, in the mean; and
-        numbers of the residual that say something."""
+        """How much of its attention a step gives to one symbol, in the mean; numbers of
+        the residual that say something; and the share of the numbers of the adversary's
+        gradient that its clip changes."""
         outputs = model(self.inputs(batch), training=False)
         peak = np.asarray(outputs["alignment"]).max(axis=-1)
         steps = -(-np.asarray(batch["frames"]) // self._r)
@@ -220,6 +242,8 @@ class SpeechSynthesis:
             spread = np.asarray(outputs["residual_mean"]).var(axis=0)
             # What Burda et al., arXiv 1509.00519, take an active unit to be.
             signs["active_units"] = float(np.sum(spread > 0.01))
+        if "speaker_logits" in outputs:
+            signs["adversary_clipped"] = float(clipped_by_adversary(model, batch))
         return signs
 
     def predict(self, model: keras.Model, source: str) -> Spoken:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 if TYPE_CHECKING:
     from export.loading import Artefact
-    from export.transcribing import Partial
     from export.verification import Verification
 
 __all__ = ["export", "load", "open_stream", "verify"]
@@ -43,32 +43,40 @@ def export(
     return write_artefact(workdir, preset, output, overrides)
 
 
-def load(artefact: str | PathLike[str]) -> "Artefact":
+def load(artefact: str | PathLike[str], overrides: Sequence[str] = ()) -> "Artefact":
     """Opens an artefact after checking every file of it.
+
+    Args:
+      artefact: folder that `export` wrote.
+      overrides: changes to keys that are still open, such as a synthesiser's voice,
+        ``task.speaker=m3``.
 
     Returns:
       An object whose ``predict`` takes what a user has and gives what a user wants.
 
     Raises:
+      ConfigError: what was exported depends on a key that is to be changed.
       DataError: the folder is no artefact, or a file is missing or damaged.
     """
     from export.loading import load_artefact
 
-    return load_artefact(artefact)
+    return load_artefact(artefact, overrides)
 
 
 def open_stream(
     folder: str | PathLike[str], overrides: Sequence[str] = ()
-) -> "Callable[[str], Iterator[Partial]]":
-    """Opens a run or an artefact that understands while somebody speaks.
+) -> Callable[[str], Iterator[Any]]:
+    """Opens a run or an artefact that understands while somebody speaks, or speaks
+    while it makes the sound.
 
     Args:
       folder: of either.
-      overrides: changes to the run's configuration; an artefact's is fixed.
+      overrides: changes to the run's configuration; of an artefact's see `load`.
 
     Returns:
-      A function of a recording's path. It yields what is understood of ever more of it,
-      at last what is of the whole.
+      A function of a recording's path, or of a text. Of a recording it yields
+      `export.transcribing.Partial`, what is understood of ever more of it, at last what
+      is of the whole; of a text `trainers.tasks.spoken.Spoken`, one part after another.
 
     Raises:
       ConfigError: it answers whole inputs only.

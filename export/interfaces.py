@@ -112,7 +112,8 @@ class Signatures(Protocol):
         """Runs a batch of `examples` through a program, by the endpoints it has."""
 
     def agreement(self, reference: Arrays, outputs: Arrays) -> "np.ndarray":
-        """Whether two programs answer alike, bool, of the shape of the weights."""
+        """Whether two programs answer alike, bool, of the shape of the weights; or the
+        share of an answer that is alike."""
 
     def predict(self, program: Program, source: str) -> Any:
         """The answer a user wants for one input a user has.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -25,6 +26,7 @@ from export.signatures import signatures_class
 from tfmodels.catalog import find
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
+from trainers.configuration import override
 from trainers.experiment import Experiment
 
 _PROGRAMS: dict[str, Callable[[Path], SavedProgram]] = {
@@ -123,13 +125,18 @@ class Artefact:
         return open_program(kind, self.path / self.manifest.programs[kind].path)
 
 
-def load_artefact(path: str | PathLike[str]) -> Artefact:
+def load_artefact(path: str | PathLike[str], overrides: Sequence[str] = ()) -> Artefact:
     """Reads an artefact after checking every file of it.
 
     Nothing in the folder is ever executed as Python: the Keras file is read in safe
     mode, the other forms are graphs.
 
+    Args:
+      path: the artefact's folder.
+      overrides: changes to keys that are still open, such as ``task.speaker=m3``.
+
     Raises:
+      ConfigError: what was exported depends on a key that is to be changed.
       DataError: the folder is no artefact, or a file is missing or damaged.
     """
     folder = Path(path)
@@ -141,7 +148,25 @@ def load_artefact(path: str | PathLike[str]) -> Artefact:
         raise DataError(
             f"{folder} was exported by an incompatible version: {error}"
         ) from None
+    if overrides:
+        experiment = _changed(folder, experiment, overrides)
     return Artefact(folder, manifest, experiment)
+
+
+def _changed(
+    folder: Path, experiment: Experiment, overrides: Sequence[str]
+) -> Experiment:
+    values = experiment.plain()
+    keys = getattr(signatures_class(experiment.task.kind), "adjustable", ())
+    for text in overrides:
+        if text.partition("=")[0].strip() not in keys:
+            named = f"one of the keys {', '.join(keys)}, or " if keys else ""
+            raise ConfigError(
+                f"--set: {folder} is an artefact, whose configuration is fixed."
+                f" Expected {named}a run's folder. Received --set {text}."
+            )
+        override(values, text)
+    return Experiment.parse(values)
 
 
 def open_program(kind: str, path: Path) -> SavedProgram:

@@ -99,6 +99,9 @@ class Tally:
           weights: of the answers, float32 of the same shape.
         """
         for name, values in outputs.items():
+            # Figures judge what is made of several arrays, as speech is.
+            if isinstance(values, Mapping):
+                continue
             # Whole numbers, as of tokens, are right or wrong: agreement counts them.
             if np.issubdtype(np.asarray(values).dtype, np.integer):
                 continue

@@ -20,6 +20,7 @@ ROOMS = ("tfmodels", "trainers", "export", "tools")
 # Run by another Python, which has what they import.
 FOREIGN = {
     "joey_search.py",
+    "torch_decoder_step.py",
     "torch_gnmt.py",
     "torch_hqq.py",
     "torch_las.py",

@@ -21,6 +21,7 @@ from tfmodels.inception_v4.config import InceptionV4Config
 from tfmodels.las.config import LASConfig
 from tfmodels.tacotron.config import TacotronConfig
 from tfmodels.transformer.config import TransformerConfig
+from tfmodels.wavernn.config import WaveRNNConfig
 
 if TYPE_CHECKING:
     import keras
@@ -66,6 +67,7 @@ MODELS: Mapping[str, Entry] = {
     "gnmt": Entry(GNMTConfig, "tfmodels.gnmt.model:gnmt"),
     "las": Entry(LASConfig, "tfmodels.las.model:las"),
     "tacotron": Entry(TacotronConfig, "tfmodels.tacotron.model:tacotron"),
+    "wavernn": Entry(WaveRNNConfig, "tfmodels.wavernn.model:wavernn"),
 }
 
 

@@ -1,4 +1,4 @@
-"""`tfmodels demo`: the whole way of a model, on real data, in under three minutes."""
+"""`tfmodels demo`: the whole way of a model in under three minutes."""
 
 import shutil
 import time
@@ -9,7 +9,10 @@ from typing import Annotated
 
 import typer
 
+from tfmodels.config import similar
+from tfmodels.errors import ConfigError
 from tools.console import print_to_terminal
+from tools.speech_demo import speech_demo
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,14 +22,35 @@ if TYPE_CHECKING:
 
 _PRESETS = ("tflite_float32", "tflite_int8")
 _CONFIG = "googlenet/tiny"
+_SHOWN = (
+    "googlenet: handwritten digits; multilingual_tts: speech, with the extra speech"
+)
 
 
 def demo_command(
     workdir: Annotated[
         Path, typer.Option(help="Folder for the run, its exports and the picture.")
     ] = Path("runs/demo"),
+    system: Annotated[
+        str,
+        typer.Option(help=f"What is shown. {_SHOWN}."),
+    ] = "googlenet",
 ) -> None:
-    """Train, evaluate, export, verify and predict on real handwritten digits."""
+    """Train, evaluate, export, verify and predict on real handwritten digits.
+
+    Or, of another system, train for a short time and say two texts.
+    """
+    demos = {"googlenet": _digits, "multilingual_tts": speech_demo}
+    if system not in demos:
+        raise ConfigError(
+            f"there is no demonstration of {system!r}.{similar(system, demos)} Expected"
+            f" --system to be one of {', '.join(demos)}. Received {system!r}."
+        )
+    demos[system](workdir)
+
+
+def _digits(workdir: Path) -> None:
+    """All that a model of images goes through."""
     import export
     import trainers
 

@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 from typing import Any
@@ -27,7 +30,8 @@ def predict_command(
         bool,
         typer.Option(
             "--stream",
-            help="Recognise recordings as if somebody spoke: what may change in [].",
+            help="Recognise recordings as if somebody spoke, what may change in []; say"
+            " texts while they are being made.",
         ),
     ] = False,
     speaker: Annotated[str | None, typer.Option(help="Who says a text.")] = None,
@@ -50,18 +54,22 @@ def predict_command(
         typer.Option(help="Run that translates along; may be given repeatedly."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="WAV file for what is said.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="WAV file for what is said; - is standard output, samples of 16 bits.",
+        ),
     ] = None,
     overrides: Overrides = None,
 ) -> None:
     """Predict on files or text with a trained run or an exported artefact."""
     voice = {"speaker": speaker, "language": language, "accent": accent}
-    chosen = [f"task.{key}={name}" for key, name in voice.items() if name is not None]
     asked = {"prefix": prefix, "target": target, "ensemble": ensemble}
-    chosen += [
+    chosen = [
         # JSON, as any text may be a value.
         f"task.{key}={json.dumps(value, ensure_ascii=False)}"
-        for key, value in asked.items()
+        for key, value in {**voice, **asked}.items()
         if value is not None
     ]
     overrides = [*(overrides or ()), *chosen]
@@ -72,25 +80,23 @@ def predict_command(
             "--output: one file holds one answer. Expected one input. Received"
             f" {len(inputs)}."
         )
-    is_artefact = (model / "manifest.json").exists()
-    if is_artefact and overrides:
-        raise ConfigError(
-            f"--set: {model} is an artefact, whose configuration is fixed. Expected a"
-            f" run's folder. Received --set {overrides[0]}."
-        )
+    # Standard output is for the sound then.
+    show = partial(typer.echo, err=True) if output == Path("-") else print_to_terminal
     if stream:
-        _print_streams(model, inputs, overrides)
+        _show_streams(model, inputs, overrides, output, show)
         return
+    is_artefact = (model / "manifest.json").exists()
     if is_artefact and nbest is None and output is None:
-        _print_parts(model, inputs)
+        _print_parts(model, inputs, overrides)
         return
-    predict = _artefact(model) if is_artefact else _run(model, overrides)
+    predict = _artefact(model, overrides) if is_artefact else _run(model, overrides)
     for source in inputs:
         answer = predict(source)
         if output is not None:
-            _write(answer, output)
+            _check_sound(answer, output)
+            answer.write(output)
         if nbest is None:
-            print_to_terminal(f"{source}: {answer}")
+            show(f"{source}: {answer}")
         elif hasattr(answer, "table"):
             print_to_terminal(f"{source}:\n{answer.table(nbest)}")
         else:
@@ -100,26 +106,25 @@ def predict_command(
             )
 
 
-def _write(answer: Any, path: Path) -> None:
+def _check_sound(answer: Any, path: Path) -> None:
     if not hasattr(answer, "write"):
         raise ConfigError(
             "--output: this model's answers are no sound. Expected a synthesiser's run,"
             f" or no --output. Received {path}."
         )
-    answer.write(path)
 
 
-def _artefact(folder: Path) -> Callable[[str], Any]:
+def _artefact(folder: Path, overrides: Sequence[str]) -> Callable[[str], Any]:
     import export
 
-    return export.load(folder).predict
+    return export.load(folder, overrides).predict
 
 
-def _print_parts(folder: Path, inputs: list[str]) -> None:
+def _print_parts(folder: Path, inputs: list[str], overrides: Sequence[str]) -> None:
     """Prints answers of an artefact, each part of them as soon as it is known."""
     import export
 
-    artefact = export.load(folder)
+    artefact = export.load(folder, overrides)
     for source in inputs:
         parts = artefact.parts(source)
         # Nothing of an answer that cannot be given.
@@ -136,10 +141,28 @@ def _run(folder: Path, overrides: Sequence[str]) -> Callable[[str], Any]:
     return lambda source: run.task.predict(run.model, source)
 
 
-def _print_streams(folder: Path, inputs: list[str], overrides: Sequence[str]) -> None:
+def _show_streams(
+    folder: Path,
+    inputs: list[str],
+    overrides: Sequence[str],
+    output: Path | None,
+    show: Callable[[str], object],
+) -> None:
     import export
 
     stream = export.open_stream(folder, overrides)
     for source in inputs:
-        for partial in stream(source):
-            print_to_terminal(f"{source}: {partial}")
+        parts = stream(source)
+        if output is not None:
+            parts = _written(parts, output)
+        for part in parts:
+            show(f"{source}: {part}")
+
+
+def _written(parts: Iterator[Any], path: Path) -> Iterator[Any]:
+    """Passes on parts of what is said, each once it is in the file."""
+    from trainers.tasks.spoken import written
+
+    first = next(parts)
+    _check_sound(first, path)
+    yield from written(chain([first], parts), path)

@@ -71,7 +71,7 @@ SYSTEMS = (
         "multilingual_tts",
         "Speech synthesis across languages and voices",
         "test/mcd_seen",
-        ("tfmodels/tacotron/",),
+        ("tfmodels/tacotron/", "tfmodels/wavernn/"),
     ),
     System(
         "raml",

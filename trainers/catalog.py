@@ -16,6 +16,7 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
         "speech_recognition": ("trainers.tasks.speech_recognition:SpeechRecognition"),
         "speech_synthesis": "trainers.tasks.speech_synthesis:SpeechSynthesis",
         "translation": "trainers.tasks.translation:Translation",
+        "vocoding": "trainers.tasks.vocoding:Vocoding",
     },
     "objective": {
         "cross_entropy": "trainers.objectives.cross_entropy:CrossEntropy",

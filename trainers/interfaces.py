@@ -63,6 +63,14 @@ class ChangesInTraining(Protocol):
 
 
 @runtime_checkable
+class HasMeaning(Protocol):
+    """A task whose numbers mean something that its data decide, such as words."""
+
+    meaning: str
+    """A hash of it; a model is of no use to a task with another one."""
+
+
+@runtime_checkable
 class Spreads(Protocol):
     """A model whose layers can work on several devices at once."""
 

@@ -14,6 +14,7 @@ from tfmodels.gnmt.config import GNMTConfig
 from tfmodels.las.config import LASConfig
 from tfmodels.tacotron.config import TacotronConfig
 from tfmodels.transformer.config import TransformerConfig
+from tfmodels.wavernn.config import WaveRNNConfig
 from trainers.data.config import DigitsData
 from trainers.data.config import ImageData
 from trainers.data.config import ImageFolderData
@@ -50,6 +51,7 @@ from trainers.tasks.config import LanguageModelingConfig
 from trainers.tasks.config import SpeechRecognitionConfig
 from trainers.tasks.config import SpeechSynthesisConfig
 from trainers.tasks.config import TranslationConfig
+from trainers.tasks.config import VocodingConfig
 
 if TYPE_CHECKING:
     AnyModel = Config
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
         | SpeechRecognitionConfig
         | SpeechSynthesisConfig
         | TranslationConfig
+        | VocodingConfig
     )
     AnyObjective = (
         CrossEntropyConfig
@@ -80,6 +83,7 @@ else:
             SpeechRecognitionConfig,
             SpeechSynthesisConfig,
             TranslationConfig,
+            VocodingConfig,
         ]
     )
     AnyObjective = tagged_union(
@@ -120,6 +124,7 @@ DATA_OF_TASK: dict[type[Config], tuple[type[Config], ...]] = {
     SpeechRecognitionConfig: (SpeechData,),
     SpeechSynthesisConfig: (SynthesisData,),
     TranslationConfig: (ParallelData,),
+    VocodingConfig: (SynthesisData,),
 }
 """What each task can learn from; a language model of speech, the transcripts."""
 
@@ -130,6 +135,7 @@ MODEL_OF_TASK: dict[type[Config], type[Config]] = {
     SpeechRecognitionConfig: LASConfig,
     SpeechSynthesisConfig: TacotronConfig,
     TranslationConfig: GNMTConfig,
+    VocodingConfig: WaveRNNConfig,
 }
 """What each task can teach."""
 

@@ -20,6 +20,7 @@ from trainers.configuration import dump
 from trainers.configuration import load_experiment
 from trainers.experiment import Experiment
 from trainers.files import write_atomically
+from trainers.interfaces import HasMeaning
 from trainers.interfaces import Task
 from trainers.stages import open_task
 from trainers.state import named_variables
@@ -94,6 +95,32 @@ class RunFolder:
             )
         return load_experiment(self.config, overrides)
 
+    def remember(self, task: Task) -> None:
+        """Writes what numbers mean to a task, where that is known."""
+        if isinstance(task, HasMeaning):
+            write_atomically(self._meaning, f"{task.meaning}\n")
+
+    def check_meaning(self, task: Task) -> None:
+        """Makes sure that numbers mean to a task what they did in training.
+
+        Raises:
+          DataError: they do not.
+        """
+        if not isinstance(task, HasMeaning) or not self._meaning.exists():
+            return
+        meant = self._meaning.read_text(encoding="utf-8").strip()
+        if task.meaning != meant:
+            raise DataError(
+                f"{self.path} was trained with another vocabulary. Expected that with"
+                f" the hash {meant[:12]}. Received {task.meaning[:12]}: the file"
+                " data.vocabulary, or the training text that it is learned from, has"
+                " changed since."
+            )
+
+    @property
+    def _meaning(self) -> Path:
+        return self.path / "meaning.txt"
+
     def write_metrics(self, metrics: Mapping[str, float]) -> None:
         """Writes the final figures."""
         write_atomically(self.metrics, json.dumps(dict(metrics), indent=1) + "\n")
@@ -132,13 +159,15 @@ def load_run(
 
     Raises:
       ConfigError: there is no such key.
-      DataError: there is no run, no intact checkpoint, or it is of another model.
+      DataError: there is no run, no intact checkpoint, or it is of another model or
+        vocabulary.
     """
     folder = RunFolder(Path(workdir))
     experiment = folder.experiment(overrides)
     checkpoint = newest(folder, step)
     stage = experiment.training_stages()[-1]
     task = open_task(experiment, stage.data)
+    folder.check_meaning(task)
     model = task.build_model()
     load_weights(checkpoint, model)
     return Run(folder, experiment, task, model, checkpoint.step, folder.read_metrics())

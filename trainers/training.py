@@ -90,6 +90,7 @@ def evaluate(
     experiment = folder.experiment(overrides)
     checkpoint = newest(folder)
     with open_strategy(experiment) as (strategy, stages):
+        folder.check_meaning(stages[-1].task)
         placed = strategy.build(stages)
         restore(checkpoint, placed_variables(placed))
         evaluation = Evaluation(strategy, placed, experiment.data.max_bad_fraction)
@@ -116,6 +117,7 @@ class _Training:
         self._strategy = strategy
         self._stages = stages
         self._stop = stop
+        folder.check_meaning(stages[-1].task)
         self._placed: Placed = self._strategy.build(self._stages)
         self._store = CheckpointStore(
             folder.path / "checkpoints", self._run.keep_checkpoints
@@ -123,6 +125,7 @@ class _Training:
         self._step = self._saved = self._prepare_next(self._store.latest())
         if self._strategy.is_chief:
             folder.claim(experiment)
+            folder.remember(stages[-1].task)
         self._guards = make_guards(experiment)
 
     def _prepare_next(self, checkpoint: Checkpoint | None) -> int:

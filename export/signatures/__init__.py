@@ -16,6 +16,9 @@ SIGNATURES: dict[str, str] = {
     "speech_recognition": (
         "export.signatures.speech_recognition:SpeechRecognitionSignatures"
     ),
+    "speech_synthesis": (
+        "export.signatures.speech_synthesis:SpeechSynthesisSignatures"
+    ),
     "translation": "export.signatures.translation:TranslationSignatures",
 }
 """The explicit table: kind of task -> ``module:class``."""

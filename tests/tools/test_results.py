@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tools.results import training
+from tools.results.recipe import Recipe
 from tools.results.recipes import RECIPES
-from tools.results.recipes import Recipe
 from trainers.configuration import load_experiment
 
 ERRORS, CONTROL = (

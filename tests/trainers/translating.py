@@ -3,8 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from trainers.configuration import read_yaml
 from trainers.experiment import Experiment
+from trainers.runs import RunFolder
+from trainers.stages import open_task
+from trainers.state import named_variables
 
 NUMBERS = """
 task: {kind: translation, search: {beam_width: 3, n_best: 2, max_length_extra: 4}}
@@ -56,3 +61,17 @@ def two_languages(folder: Path) -> dict[str, Any]:
         "vocabulary_size": 270,
         "max_length": 16,
     }
+
+
+def write_run(folder: Path, experiment: Experiment, seed: int) -> Any:
+    """A run whose model has its first weights, and scores that differ; the model."""
+    keras.utils.set_random_seed(seed)
+    task = open_task(experiment, experiment.data)
+    model = task.build_model()
+    model.softmax.assign(20 * model.softmax)
+    run = RunFolder(folder)
+    run.claim(experiment)
+    run.remember(task)
+    state = named_variables("model", model.variables, model.weights)
+    run.checkpoints().save(state, 1, "train")
+    return model

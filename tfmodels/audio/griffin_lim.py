@@ -40,8 +40,14 @@ class GriffinLim:
         self.preset = preset
         self._iterations, self._momentum, self._updates = iterations, momentum, updates
         self._triangles, self._inverse = _filters(preset)
-        # All frames that a sample is in are there, at both ends.
-        self._edge = math.ceil(preset.window / preset.hop)
+        self.edge = math.ceil(preset.window / preset.hop)
+        """Frames of silence at both ends, with which all are there that a sample is
+        in."""
+
+    @property
+    def begin(self) -> int:
+        """Samples before the middle of the first frame behind `edge` frames."""
+        return self.edge * self.preset.hop + self.preset.window // 2
 
     def __call__(self, log_mel: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """Sound of spectra.
@@ -55,7 +61,7 @@ class GriffinLim:
         """
         samples, _ = self.invert(self.magnitudes(log_mel, lengths))
         preset = self.preset
-        begin = self._edge * preset.hop + preset.window // 2
+        begin = self.begin
         samples = samples[:, begin : begin + preset.hop * tf.shape(log_mel)[1]]
         there = tf.range(tf.shape(samples)[1]) < preset.hop * lengths[:, None]
         return tf.where(there, samples, 0.0)
@@ -87,26 +93,43 @@ class GriffinLim:
           float32 [b, L]; and float32 [iterations], how far the spectrum of each
           iteration's sound is from its own, which the plain algorithm never raises.
         """
-        edges = [[0, 0], [self._edge, self._edge], [0, 0]]
-        wanted = tf.cast(tf.pad(magnitudes, edges), tf.complex64)
+        edges = [[0, 0], [self.edge, self.edge], [0, 0]]
+        return self.fitted(tf.pad(magnitudes, edges))
+
+    def fitted(
+        self, magnitudes: tf.Tensor, known: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """`invert` without silence around it, and with samples that stay as they are.
+
+        Args:
+          magnitudes: float32 [b, T, fft_size / 2 + 1].
+          known: float32 [b, K], the first samples; none are known when absent.
+        """
+        wanted = tf.cast(magnitudes, tf.complex64)
         history = tf.TensorArray(tf.float32, self._iterations)
+
+        def sound(spectrum: tf.Tensor) -> tf.Tensor:
+            samples = self._sound(spectrum)
+            if known is None:
+                return samples
+            return tf.concat([known, samples[:, tf.shape(known)[1] :]], 1)
 
         def improve(
             step: tf.Tensor, now: tf.Tensor, before: tf.Tensor, far: tf.TensorArray
         ) -> tuple[tf.Tensor, ...]:
             chosen = wanted * _phases(now)
-            heard = self._transform(self._sound(chosen))
+            heard = self._transform(sound(chosen))
             far = far.write(step, tf.norm(tf.abs(heard - chosen)))
             return step + 1, heard + self._momentum * (heard - before), heard, far
 
         # Nothing is before the first step to go on from.
-        first = self._transform(self._sound(wanted))
+        first = self._transform(sound(wanted))
         _, now, _, history = tf.while_loop(
             lambda step, *_: step < self._iterations,
             improve,
             (0, first, first, history),
         )
-        return self._sound(wanted * _phases(now)), history.stack()
+        return sound(wanted * _phases(now)), history.stack()
 
     def _transform(self, samples: tf.Tensor) -> tf.Tensor:
         preset = self.preset

@@ -107,8 +107,8 @@ def _encode(
         masks = _cut(mask, num_chunks)
         chunks = list(zip(_cut(x, num_chunks), _cut(back, num_chunks), strict=True))
 
-    def lowest(both: Any, chunk: int, first: Any) -> Any:
-        x, back = both
+    def lowest(below: Any, chunk: int, first: Any) -> Any:
+        x, back = below
         layer = model.encoder.forward_layer
         x, state = shared.layer(layer, x, masks[chunk], first, residual=False)
         return tf.concat([x, back], -1), state

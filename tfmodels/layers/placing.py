@@ -19,7 +19,7 @@ def computed_at(place: Place, function: Callable[..., Any], *inputs: Any) -> Any
     Args:
       place: makes the context.
       function: takes the inputs; what it depends on besides are variables, and tensors
-        that need no gradient.
+        that need no gradient: it would be lost.
       *inputs: nests of tensors, and of None.
 
     Returns:
@@ -31,30 +31,31 @@ def computed_at(place: Place, function: Callable[..., Any], *inputs: Any) -> Any
 
     @tf.custom_gradient
     def run(*tensors: tf.Tensor) -> Any:
-        # One that comes twice has two gradients, which are added up outside.
+        # One tensor may come twice, and each time has a gradient of its own.
         tensors = tuple(map(tf.identity, tensors))
         given: list[Any] = [None] * len(leaves)
         for number, tensor in zip(where, tensors, strict=True):
             given[number] = tensor
-        smooth = [tensor for tensor in tensors if tensor.dtype.is_floating]
         with tf.GradientTape() as tape:
-            tape.watch(smooth)
+            tape.watch([tensor for tensor in tensors if tensor.dtype.is_floating])
             made = function(*tf.nest.pack_sequence_as(inputs, given))
         structure.append(made)
         flat = tf.nest.flatten(made)
 
         def gradient(*upstream: tf.Tensor, variables: Any = None) -> Any:
-            learned = list(variables or ())
+            learned = [*tensors, *(variables or ())]
+            smooth = [x for x in learned if x.dtype.is_floating]
             with place():
                 found = tape.gradient(
                     flat,
-                    [*smooth, *learned],
+                    smooth,
                     output_gradients=list(upstream),
                     unconnected_gradients=tf.UnconnectedGradients.ZERO,
                 )
             rest = iter(found)
-            ours = [next(rest) if x.dtype.is_floating else None for x in tensors]
-            return ours if variables is None else (ours, list(rest))
+            all_found = [next(rest) if x.dtype.is_floating else None for x in learned]
+            ours, theirs = all_found[: len(tensors)], all_found[len(tensors) :]
+            return ours if variables is None else (ours, theirs)
 
         return flat, gradient
 

@@ -17,6 +17,7 @@ from tfmodels.layers.lstm import value
 from tfmodels.layers.seeded import kept
 from tfmodels.layers.seeded import uniforms
 from tfmodels.tacotron.attention import Memory
+from tfmodels.tacotron.config import DecoderConfig
 from tfmodels.tacotron.config import TacotronConfig
 from tfmodels.tacotron.languages import language_shifts
 from tfmodels.tacotron.mixture import attention_of
@@ -40,6 +41,15 @@ class Decoded(NamedTuple):
     """float32 [b, S], logits."""
     alignment: tf.Tensor
     """float32 [b, S, N]."""
+
+
+def prenet_noise(
+    config: DecoderConfig, seed: tf.Tensor, steps: Any, start: Any = 0
+) -> tf.Tensor:
+    """See `Decoder.noise`; float32, and without a model."""
+    width = _PRENET_LAYERS * config.prenet_dim
+    drawn = kept(seed, _PRENET, (steps, width), config.prenet_rate, start)
+    return tf.reshape(drawn, [-1, steps, _PRENET_LAYERS, config.prenet_dim])
 
 
 class Decoder(keras.layers.Layer):
@@ -102,11 +112,8 @@ class Decoder(keras.layers.Layer):
           steps: how many.
           start: number of the first step.
         """
-        decoder = self._config.decoder
-        width = _PRENET_LAYERS * decoder.prenet_dim
-        drawn = kept(seed, _PRENET, (steps, width), decoder.prenet_rate, start)
-        shape = [-1, steps, _PRENET_LAYERS, decoder.prenet_dim]
-        return tf.cast(tf.reshape(drawn, shape), self.compute_dtype)
+        drawn = prenet_noise(self._config.decoder, seed, steps, start)
+        return tf.cast(drawn, self.compute_dtype)
 
     def _prenet(self, frames: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
         """[..., M] and noise [..., 2, P] to [..., P]."""
@@ -203,11 +210,10 @@ class Decoder(keras.layers.Layer):
     def _fed(self, number: int, memory: Memory) -> tf.Tensor:
         """What biases and the condition add to an LSTM's sums, [b, 4 H]."""
         lstm, fed = self.lstms[number], self._config.fed_dim
-        condition = memory["condition"]
         kernel = value(lstm.kernel)
         if not fed:  # oneDNN ends the process over a product of nothing
-            rows = tf.shape(condition)[0]
-            return lstm.add_biases(tf.zeros([rows, kernel.shape[1]], kernel.dtype))
+            return lstm.add_biases(tf.zeros([1, kernel.shape[1]], kernel.dtype))
+        condition = memory["condition"]
         return lstm.add_biases(
             tf.matmul(condition[:, :fed], kernel[kernel.shape[0] - fed :])
         )

@@ -11,9 +11,15 @@ from tfmodels.tacotron.decoder import Decoder
 STOP_REASONS = ("none", "stop", "end_of_text", "too_long")
 """What numbers of reasons mean: the stop logit; the attention stayed on the last
 symbol; the most frames were made. `none` is only of rows without text."""
-_PATIENCE = 12
+PATIENCE = 12
+"""Frames of attention to the last symbol after which a text is over."""
 _FRAMES_PER_SYMBOL = 20
 _MORE_FRAMES = 100
+
+
+def most_frames(num_symbols: Any) -> Any:
+    """Frames after which a text of so many symbols is cut off, of the same type."""
+    return _FRAMES_PER_SYMBOL * num_symbols + _MORE_FRAMES
 
 
 class Synthesis(NamedTuple):
@@ -34,7 +40,7 @@ def free_run(
     memory: Memory,
     symbol_lengths: tf.Tensor,
     seed: tf.Tensor,
-    max_steps: int,
+    max_steps: int | tf.Tensor,
     frames_per_step: int,
 ) -> Synthesis:
     """Runs until every row has stopped; rows that have, stay as they are.
@@ -48,13 +54,14 @@ def free_run(
       memory: of its encoder.
       symbol_lengths: int32 [b].
       seed: int64 [b, 2], of the prenet's dropout.
-      max_steps: most steps of the decoder; as many are kept room for.
+      max_steps: most steps of the decoder, int32 [] if it is no constant; as many are
+        kept room for.
       frames_per_step: r.
     """
     rows, r = tf.shape(symbol_lengths)[0], frames_per_step
-    frames = tf.cast(_FRAMES_PER_SYMBOL * symbol_lengths + _MORE_FRAMES, tf.int32)
+    frames = tf.cast(most_frames(symbol_lengths), tf.int32)
     limit = tf.minimum(-(-frames // r), max_steps)
-    patience = -(-_PATIENCE // r)
+    patience = -(-PATIENCE // r)
     last_symbol = symbol_lengths - 1
     first = decoder.initial_state(memory)
     names = tuple(first)
@@ -116,9 +123,10 @@ def free_run(
 
 
 def _filled(
-    array: tf.TensorArray, count: tf.Tensor, size: int, shape: Any
+    array: tf.TensorArray, count: tf.Tensor, size: int | tf.Tensor, shape: Any
 ) -> tf.Tensor:
     """All places of an array of which `count` are written, zeros after these."""
     written = array.gather(tf.range(count))
     zeros = tf.zeros([size - count, *shape], written.dtype)
-    return tf.ensure_shape(tf.concat([written, zeros], 0), [size, *written.shape[1:]])
+    known = size if isinstance(size, int) else None
+    return tf.ensure_shape(tf.concat([written, zeros], 0), [known, *written.shape[1:]])

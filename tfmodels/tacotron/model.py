@@ -261,7 +261,7 @@ class Tacotron(keras.Model):
         return self.post.run(mel, mask)
 
     def free_run(
-        self, source: dict[str, Any], seed: tf.Tensor, max_steps: int
+        self, source: dict[str, Any], seed: tf.Tensor, max_steps: int | tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """Synthesis in the graph; see `tfmodels.tacotron.free_running`.
 

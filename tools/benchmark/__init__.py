@@ -20,6 +20,7 @@ BENCHMARKS = {
     "recognition_training": "tools.benchmark.recognition_training:recognition_training",
     "minimum_word_error": "tools.benchmark.minimum_word_error:minimum_word_error",
     "recognition_speed": "tools.benchmark.recognition_speed:recognition_speed",
+    "synthesis_speed": "tools.benchmark.synthesis_speed:synthesis_speed",
     "wordpieces": "tools.benchmark.wordpieces:wordpieces",
     "raml_sampling": "tools.benchmark.raml_sampling:raml_sampling",
     "synthesis_training": "tools.benchmark.synthesis_training:synthesis_training",

@@ -71,7 +71,7 @@ def recognition_speed(
       seconds: length of each recording.
       sizes: of the model.
     """
-    with _one_core(), TemporaryDirectory() as name:
+    with one_core(), TemporaryDirectory() as name:
         from export.stepping import ATTEND
         from export.stepping import LOWEST
         from export.stepping import UPPER
@@ -103,7 +103,7 @@ def recognition_speed(
 
 
 @contextmanager
-def _one_core() -> Iterator[None]:
+def one_core() -> Iterator[None]:
     """Has TensorFlow use one core, if it has not begun before."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, [min(allowed)])

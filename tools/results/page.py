@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from tools.benchmark import BENCHMARKS
+from tools.results.figures import FIGURES
 from tools.results.parts import part_file
 from tools.results.recipe import Recipe
 from tools.results.recipes import RECIPES
-from tools.results.training import FIGURES
 
 
 def page() -> str:

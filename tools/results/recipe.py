@@ -23,7 +23,7 @@ class Recipe(NamedTuple):
     """Workers, and as many parameter servers, on this machine; 0: all in one."""
     asks: Literal["at least", "at most"] = "at least"
     figures: str = "integer_export"
-    """What is taken of a run: a name in `tools.results.training.FIGURES`."""
+    """What is taken of a run: a name in `tools.results.figures.FIGURES`."""
     prepare: tuple[str, ...] = ()
     """What a user would type after ``tfmodels`` before, to make the data."""
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from tensorboard.plugins.hparams import api as hp  # type: ignore[import-untyped]
 
+from trainers.sound import Sounds
 from trainers.summaries.figures import rendered
 from trainers.summaries.writer import Writer
 
@@ -37,6 +38,19 @@ class TensorBoardWriter(Writer):
     def figure(self, step: int, name: str, figure: Figure) -> None:
         """Writes a drawing as an image."""
         self.images(step, name, rendered(figure)[None])
+
+    def sounds(self, step: int, name: str, sounds: Sounds) -> None:
+        """Writes all of them as WAV, which the dashboard *Audio* plays."""
+        # Louder ones would wrap round.
+        samples = np.clip(sounds.samples, -1, 1)[..., None]
+        with self._writer.as_default(step):
+            tf.summary.audio(
+                name,
+                samples,
+                sounds.sample_rate,
+                max_outputs=len(samples),
+                encoding="wav",
+            )
 
     def histograms(self, step: int, values: Mapping[str, np.ndarray]) -> None:
         """Writes distributions."""

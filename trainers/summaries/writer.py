@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from trainers.files import writing
+from trainers.sound import Sounds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,9 @@ class Writer:
 
     def figure(self, step: int, name: str, figure: "Figure") -> None:
         """A drawing."""
+
+    def sounds(self, step: int, name: str, sounds: Sounds) -> None:
+        """Sounds to listen to."""
 
     def histograms(self, step: int, values: Mapping[str, "np.ndarray"]) -> None:
         """Distributions of the elements of arrays of any shape, by name."""
@@ -66,6 +70,10 @@ class Writers(Writer):
         """Passes a drawing on."""
         self._pass_on("figure", step, name, figure)
 
+    def sounds(self, step: int, name: str, sounds: Sounds) -> None:
+        """Passes sounds on."""
+        self._pass_on("sounds", step, name, sounds)
+
     def histograms(self, step: int, values: Mapping[str, "np.ndarray"]) -> None:
         """Passes distributions on."""
         self._pass_on("histograms", step, values)
@@ -74,9 +82,10 @@ class Writers(Writer):
         """Passes text on."""
         self._pass_on("text", step, name, text)
 
-    def drawn(self, step: int, name: str, drawing: "Figure | str") -> None:
-        """Passes on what a task shows: a drawing, or text in Markdown."""
-        kind = "text" if isinstance(drawing, str) else "figure"
+    def drawn(self, step: int, name: str, drawing: "Figure | Sounds | str") -> None:
+        """Passes on what a task shows: a drawing, sounds, or text in Markdown."""
+        kinds: dict[type, str] = {str: "text", Sounds: "sounds"}
+        kind = kinds.get(type(drawing), "figure")
         self._pass_on(kind, step, name, drawing)
 
     def hparams(self, values: Mapping[str, object]) -> None:

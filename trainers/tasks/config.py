@@ -138,6 +138,20 @@ class SpeechSynthesisConfig(Config):
     accent: str | None = None
     """Language of the data in whose manner predictions are said; `language` when
     absent."""
+    vocoder: str | None = None
+    """Folder of the run of a vocoder, task.kind: vocoding, that makes sound of spectra;
+    Griffin and Lim's algorithm does when absent."""
+
+
+class VocodingConfig(Config):
+    """Mel spectra in, sound out."""
+
+    kind: Literal["vocoding"] = "vocoding"
+    frames: pydantic.PositiveInt = 5
+    """Frames of the windows that are learned from."""
+    teacher: str | None = None
+    """Folder of the run of a synthesiser, whose spectra are learned from as it makes
+    them when it hears each recording; the recorded ones when absent."""
 
 
 class AcousticModelingConfig(Config):

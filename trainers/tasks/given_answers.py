@@ -10,6 +10,7 @@ from tfmodels.decoding.constraints import constrained
 from tfmodels.decoding.constraints import counted
 from tfmodels.decoding.constraints import prefixed
 from tfmodels.decoding.scores import max_lengths
+from tfmodels.decoding.step import END
 from tfmodels.decoding.step import Step
 from tfmodels.decoding.translation import Around
 from tfmodels.errors import DataError
@@ -36,7 +37,7 @@ def check_room(
     """Checks that an answer may be as long as what is given of it.
 
     Args:
-      ids: given tokens, the end included.
+      ids: given tokens; the end follows, if it is not among them.
       source: tokens of the question.
       config: of the search.
 
@@ -44,9 +45,10 @@ def check_room(
       DataError: it may not.
     """
     limit = int(max_lengths(len(source), config))
-    if len(ids) > limit:
+    length = len(ids) + (END not in ids)
+    if length > limit:
         raise DataError(
             "a translation that is given is longer than any may be. Expected at most"
-            f" {limit} pieces for this sentence. Received {len(ids)}; shorten"
+            f" {limit} pieces for this sentence. Received {length}; shorten"
             " task.prefix or task.target, or raise task.search.max_length_extra."
         )

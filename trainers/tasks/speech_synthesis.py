@@ -10,33 +10,31 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfmodels.audio.griffin_lim import GriffinLim
 from tfmodels.errors import ConfigError
-from tfmodels.errors import DataError
 from tfmodels.metrics.classification import top_k
-from tfmodels.tacotron.free_running import STOP_REASONS
 from trainers.data.synthesis.dataset import synthesis_dataset
-from trainers.data.synthesis.espeak_voices import phonemes_of
 from trainers.data.synthesis.source import open_synthesis
 from trainers.experiment import RunConfig
 from trainers.interfaces import Batch
 from trainers.interfaces import Outputs
 from trainers.interfaces import Shard
 from trainers.interfaces import Totals
+from trainers.sound import Sounds
 from trainers.tasks import synthesis_pictures as pictures
 from trainers.tasks.adversary import clipped_by_adversary
 from trainers.tasks.config import SpeechSynthesisConfig
 from trainers.tasks.models import build_model
 from trainers.tasks.models import check_model
+from trainers.tasks.speaking import Speaker
+from trainers.tasks.speaking import sayer
 from trainers.tasks.spoken import Spoken
+from trainers.tasks.spoken import joined
 from trainers.tasks.synthesis_judge import SynthesisJudge
+from trainers.tasks.vocoders import open_vocoder
+from trainers.tasks.voices import Voices
 from trainers.totals import means
 
 _SOURCE = ("symbols", "tones", "symbol_lengths", "speaker", "language")
-_FRAMES_PER_SYMBOL = 20
-_MORE_FRAMES = 100
-# Texts are filled up to multiples of so many symbols.
-_SYMBOLS_AT_ONCE = 32
 
 # Share of recordings about which a judge must be right.
 _TRUSTED = 0.95
@@ -72,6 +70,8 @@ class SpeechSynthesis:
         self.config = config
         self._model_config, self._data, self._run = model, data, run
         self._source = source = open_synthesis(data)
+        self.voices = Voices.of(source)
+        """What a model can say, and as whom."""
         sizes = {
             "num_symbols": source.symbols.size,
             "num_speakers": len(source.speakers),
@@ -111,6 +111,7 @@ class SpeechSynthesis:
         )
         """What an objective scales terms with."""
         self._speaker = functools.cache(self._make_speaker)
+        self._vocoder = open_vocoder(config.vocoder, self.voices.preset, run.seed)
 
     def build_model(self) -> keras.Model:
         """The configured model, which normalises by what training frames are like."""
@@ -213,15 +214,25 @@ class SpeechSynthesis:
         return figures
 
     def figures(self, outputs: Outputs, batch: Batch, totals: Totals) -> dict[str, Any]:
-        """Some utterances as they were recorded and as the model says them; what each
-        step attended to."""
+        """Some utterances as they were recorded and as the model says them, their
+        spectra and, of the same vocoder, sound; what each step attended to."""
         names, preset = self._source.symbols.names, self._source.front_end.preset
         said = outputs["said"]
         rate = preset.sample_rate / preset.hop
         return {
             "mel": pictures.pairs(batch, said, rate),
             "alignment": pictures.alignment(names, batch, said, self._r / rate),
+            "recorded": self._heard(batch, batch["mel"], batch["frames"]),
+            "said": self._heard(batch, said["energies"], said["lengths"]),
         }
+
+    def _heard(self, batch: Batch, mel: Any, lengths: Any) -> Sounds:
+        """Sound of the utterances that are drawn."""
+        rows = pictures.shown(batch)
+        frames = np.asarray(lengths)[rows]
+        spectra = tf.constant(np.asarray(mel)[rows, : frames.max()])
+        sound = self._vocoder(spectra, tf.constant(frames, tf.int32))
+        return Sounds(np.asarray(sound), self.voices.preset.sample_rate)
 
     def samples(self, batch: Batch) -> dict[str, Any]:
         """Some utterances of a training batch."""
@@ -247,70 +258,22 @@ class SpeechSynthesis:
         return signs
 
     def predict(self, model: keras.Model, source: str) -> Spoken:
-        """Says a text in the configured voice, language and accent.
+        """Says a text of any length in the configured voice, language and accent.
 
         Raises:
           ConfigError: the voice or the accent is not one of the data.
           DataError: there is nothing to say, or eSpeak NG is needed and not there.
         """
-        table, config = self._source.symbols, self.config
-        language = config.language or self._source.languages[0]
-        speaker = config.speaker or self._source.speakers[0]
-        accent = config.accent or language
-        chosen = {
-            "speaker": _shares("speaker", speaker, self._source.speakers),
-            "language": _shares("accent", accent, self._source.languages),
-        }
-        if table.kind == "phonemes":
-            found = phonemes_of(source, language)
-            tones = found.tones if self._data.tones else ()
-            encoded = table.encode(found.names, tones)
-        else:
-            encoded = table.encode(source)
-        if len(encoded.ids) - 1 <= len(encoded.unknown):
-            raise DataError(
-                "there is nothing to say. Expected a text with some symbol that the"
-                f" model knows. Received {source[:70]!r}."
-            )
-        count = len(encoded.ids)
-        width = -(-count // _SYMBOLS_AT_ONCE) * _SYMBOLS_AT_ONCE
-        rows = {
-            "symbols": np.zeros([1, width], np.int32),
-            "tones": np.zeros([1, width], np.int32),
-            "symbol_lengths": np.array([count], np.int32),
-        }
-        rows["symbols"][0, :count], rows["tones"][0, :count] = (
-            encoded.ids,
-            encoded.tones,
-        )
-        sound, length, reason = self._speaker(model)({**rows, **chosen})
-        hop = self._source.front_end.preset.hop
-        return Spoken(
-            sound[0].numpy()[: int(length[0]) * hop],
-            self._source.front_end.sample_rate,
-            STOP_REASONS[int(reason[0])],
-            encoded.unknown,
-        )
+        script = self.voices.script(source, self.config)
+        return joined(self._speaker(model)(script))
 
-    def _make_speaker(self, model: Any) -> Callable[..., Any]:
-        """A compiled function from a source to samples, lengths and stop reasons."""
-        vocoder = GriffinLim(self._source.front_end.preset)
-        seed = tf.constant([[self._run.seed, 0]], tf.int64)
-
-        def say(source: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-            frames = _FRAMES_PER_SYMBOL * source["symbols"].shape[1] + _MORE_FRAMES
-            said = model.free_run(source, seed, -(-frames // self._r))
-            longest = tf.reduce_max(said["lengths"])
-            sound = vocoder(said["energies"][:, :longest], said["lengths"])
-            return sound, said["lengths"], said["stop_reason"]
-
-        return tf.function(say, autograph=False)
-
-
-def _shares(key: str, name: str, names: tuple[str, ...]) -> np.ndarray:
-    if name not in names:
-        raise ConfigError(
-            f"task.{key}: the model does not have it. Expected one of"
-            f" {', '.join(names)}. Received {name!r}."
-        )
-    return np.eye(len(names), dtype=np.float32)[[names.index(name)]]
+    def _make_speaker(self, model: Any) -> Speaker:
+        say = sayer(model, self._vocoder)
+        rows = ("symbols", "tones")
+        numbers = {name: tf.TensorSpec([None, None], tf.int32) for name in rows}
+        shares = {name: tf.TensorSpec([None, None]) for name in ("speaker", "language")}
+        lengths = tf.TensorSpec([None], tf.int32)
+        seed = tf.TensorSpec([None, 2], tf.int64)
+        spec = {**numbers, **shares, "symbol_lengths": lengths, "seed": seed}
+        compiled = tf.function(say, autograph=False, input_signature=[spec])
+        return Speaker(compiled, self.voices, self._run.seed)

@@ -82,8 +82,9 @@ class SynthesisJudge:
         voice than to those of all voices of the language; ``boundary_ms`` how far
         beginnings of phonemes are from where they are in the recording, as attention
         tells, and ``boundary_ms_taught`` the same of a model that hears the recording,
-        whose own pace does not matter; ``stop_failures`` those that did not end, and
-        ``attention_stops`` those that ended only because attention was at the end.
+        whose own pace does not matter; ``stop_failures`` those that did not end,
+        ``ended`` those that did, and ``attention_stops`` those that ended only because
+        attention was at the end.
 
         Args:
           made: of `Tacotron.free_run`.
@@ -123,7 +124,8 @@ class SynthesisJudge:
             is_it = made["stop_reason"] == STOP_REASONS.index(reason)
             hits = tf.reduce_sum(tf.cast(is_it, tf.float32) * weight)
             totals[name] = hits, tf.reduce_sum(weight)
-        return totals
+        failures, count = totals["stop_failures"]
+        return {**totals, "ended": (count - failures, count)}
 
     def _judged(
         self,

@@ -18,7 +18,6 @@ from tfmodels.metrics.translation import MAX_ORDER
 from tfmodels.metrics.translation import BleuCounts
 from tfmodels.metrics.translation import bleu
 from tfmodels.text.in_graph import GraphSegmenter
-from tfmodels.text.vocabulary import END
 from trainers.data.parallel.dataset import parallel_dataset
 from trainers.data.parallel.sources import open_parallel
 from trainers.data.stream import steps_per_epoch
@@ -69,6 +68,8 @@ class Translation:
         self.vocabulary = self._source.vocabulary
         """What the ids mean."""
         check_model(model, data, {"vocabulary_size": self.vocabulary.size})
+        self.meaning: str = self.vocabulary.hash
+        """Of ids; see `trainers.interfaces.HasMeaning`."""
         self.ordinary_tokens = self.vocabulary.ordinary
         """Those that an objective may put in the place of others."""
         self._segmenter = GraphSegmenter(self.vocabulary)
@@ -238,7 +239,7 @@ class Translation:
             the translation is too long.
         """
         ids = self._source.encode(source, self.config.target_language)
-        check_room([*self._given, END], ids, self.config.search)
+        check_room(self._given, ids, self.config.search)
         width = self.config.search.beam_width
         search = self.config.search.model_copy(update={"n_best": width})
         find = self._searcher(

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmodels.gnmt.stack import Pass
 from tfmodels.layers.lstm import LSTM
 from tfmodels.layers.lstm import gated
 from tfmodels.layers.lstm import lstm_sequence
@@ -40,6 +41,18 @@ def test_published_cell_to_the_printed_digits():
         (0.08050998, 0.15178979),
     ]
     np.testing.assert_allclose(made.outputs[:, 0], outputs, atol=5e-9)
+
+
+def test_published_residual_to_the_printed_digits():
+    layer = LSTM(2, cell="gnmt", num_biases=0, dtype="float64")
+    layer.build((None, 2))
+    layer.kernel.assign(KERNEL[:2])
+    layer.recurrent_kernel.assign(KERNEL[2:])
+    first = tf.constant([[[0, 0], [0.9, -0.9]]], tf.float64)
+    x, mask = tf.constant([[[1, -0.5]]], tf.float64), tf.ones([1, 1, 1], tf.float64)
+    output, last = Pass(1.0, tf.identity).layer(layer, x, mask, first)
+    np.testing.assert_allclose(output[0, 0], (1, -0.77003655), atol=5e-9)
+    np.testing.assert_allclose(last[0, 0], (0.45878840, -0.27003655), atol=5e-9)
 
 
 def test_published_cell_at_its_limit():

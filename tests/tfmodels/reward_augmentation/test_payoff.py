@@ -156,6 +156,17 @@ def test_counts_approximate_the_number_of_strings_at_a_distance(
     np.testing.assert_allclose(counts[: len(counted)], counted, rtol=1e-12)
 
 
+def test_counts_of_one_edit_become_exact_as_the_vocabulary_grows():
+    ratios = []
+    for num_tokens in (4, 100, 10_000, 10**6):
+        exact = 2 * 4 * (num_tokens - 1) + num_tokens + 4
+        counted = np.exp(log_counts(Payoff("edit", num_tokens, 1.0), 4))[1]
+        ratios.append(exact / counted)
+    assert ratios[0] == pytest.approx(32 / 36)
+    assert ratios == sorted(ratios)
+    assert ratios[-1] == pytest.approx(1, abs=1e-6)
+
+
 @pytest.mark.parametrize("edits", ["edit", "hamming"])
 @pytest.mark.parametrize("max_edits", ["2m", "author", 0])
 def test_an_empty_reference_has_no_edits(edits, max_edits):

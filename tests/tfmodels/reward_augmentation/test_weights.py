@@ -53,8 +53,8 @@ def test_weights_with_the_true_denominator_give_the_payoff_of_gleu():
     # Public code takes off exp(-d / tau) alone, and converges to something else.
     wrong = proposal * np.exp(rewards / TAU + distance / TAU)
     assert weighted_mean(wrong, rewards) == pytest.approx(0.522915, abs=1e-6)
-    reference = (wrong / wrong.sum())[STRINGS.index((0, 1, 2, 3))]
-    assert reference == pytest.approx(0.198965, abs=1e-6)
+    share = (wrong / wrong.sum())[STRINGS.index((0, 1, 2, 3))]
+    assert share == pytest.approx(0.198965, abs=1e-6)
     share = target / proposal
     effective = weighted_mean(proposal, share) ** 2 / weighted_mean(proposal, share**2)
     assert effective == pytest.approx(0.00874, abs=1e-5)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from trainers.sound import Sounds
 from trainers.summaries.jsonl import JsonlWriter
 from trainers.summaries.jsonl import read_scalars
 from trainers.summaries.tensorboard import TensorBoardWriter
@@ -52,6 +53,18 @@ def test_images_keep_their_pixels(
     assert (step, int(width), int(height)) == (2, 6, 4)
     decoded = [tf.io.decode_png(image).numpy() for image in encoded]
     np.testing.assert_array_equal(decoded, images)
+
+
+def test_sounds_can_be_played(writer: TensorBoardWriter, tmp_path: Path) -> None:
+    samples = np.array([[0, 0.5, -0.25, 2], [0.125, 0, 0, 0]], np.float32)
+    Writers([writer]).drawn(4, "test/said", Sounds(samples, 8000))
+    writer.close()
+    step, encoded = tensor(events(tmp_path), "test/said")
+    assert step == 4
+    for row, (content, _) in zip(samples, encoded, strict=True):
+        decoded, rate = tf.audio.decode_wav(content)
+        assert rate == 8000
+        np.testing.assert_allclose(decoded[:, 0], np.minimum(row, 1), atol=1e-4)
 
 
 def test_a_figure_becomes_an_image_of_its_size(

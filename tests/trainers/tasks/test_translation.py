@@ -13,7 +13,6 @@ from tests.trainers.translating import NUMBERS
 from tests.trainers.translating import numbers
 from tests.trainers.translating import two_languages
 from tfmodels.decoding.beam_search import Hypotheses
-from tfmodels.decoding.step import START
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tfmodels.metrics.translation import bleu
@@ -297,47 +296,6 @@ def test_a_language_is_asked_for(spoken):
 def test_predictions_may_search_otherwise(numbers_run):
     run = load_run(numbers_run, ["task.search={beam_width: 1}"])
     assert len(run.task.predict(run.model, "seven")) == 1
-
-
-@pytest.mark.slow
-def test_a_given_translation_has_the_price_the_model_sets(numbers_run):
-    """Of the whole one, what teacher forcing says; of others, what they begin with."""
-    run = load_run(numbers_run, ['task.target="acht"'])
-    (answer,) = run.task.predict(run.model, "seven")
-    assert answer.text == "acht"
-    source, label = (run.task._source.encode("seven"), run.task._source)
-    label = label.encode_target("acht")
-    inputs = {"source": [source], "target": [[START, *label[:-1]]]}
-    inputs = {name: np.array(ids, np.int32) for name, ids in inputs.items()}
-    logits = run.model(inputs)["logits"]
-    log_probs = tf.nn.log_softmax(logits).numpy()[0]
-    expected = sum(log_probs[at, token] for at, token in enumerate(label))
-    assert answer.log_prob == pytest.approx(expected, abs=1e-4)
-    begun = load_run(numbers_run, ['task.prefix="acht"'])
-    answers = begun.task.predict(begun.model, "seven")
-    assert all(answer.text.startswith("acht") for answer in answers)
-    long = load_run(numbers_run, [f'task.target="{"acht" * 40}"'])
-    with pytest.raises(DataError, match="longer than any may be"):
-        long.task.predict(long.model, "seven")
-    with pytest.raises(ConfigError, match=r"one\s+of the keys prefix and target"):
-        load_run(numbers_run, ['task.prefix="acht"', 'task.target="acht"'])
-
-
-@pytest.mark.slow
-def test_a_run_and_its_copy_translate_as_one(run, numbers_run, run_folder, batches):
-    pair = load_run(numbers_run, [f"task.ensemble=[{numbers_run}]"])
-    alone, together = (each.task.predict(each.model, "seven") for each in (run, pair))
-    assert [answer.text for answer in together] == [answer.text for answer in alone]
-    for one, both in zip(alone, together, strict=True):
-        assert both.log_prob == pytest.approx(one.log_prob, abs=1e-4)
-    outputs = [
-        each.task.outputs(each.model, batches[0], training=False)
-        for each in (run, pair)
-    ]
-    one, both = (tf.nn.log_softmax(each["logits"]).numpy() for each in outputs)
-    np.testing.assert_allclose(both, one, atol=1e-4)
-    with pytest.raises(ConfigError, match=r"task\.ensemble: .* does not translate"):
-        load_run(numbers_run, [f"task.ensemble=[{run_folder}]"])
 
 
 def test_its_place_in_the_table():

@@ -45,6 +45,8 @@ class SynthesisSplit:
         self._config, self._mel = source.config, source.front_end.log_mel
         self.is_training = name == "train"
         corpus = RecordedCorpus(entries, "lang", source.front_end)
+        self.corpus = corpus
+        """Reads the recordings."""
         speakers, languages = source.speakers, source.languages
         self.speaker = _numbers(entries, "speaker", speakers)
         self.language = _numbers(entries, "lang", languages)

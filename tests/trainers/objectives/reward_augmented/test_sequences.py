@@ -242,6 +242,25 @@ def test_warnings_at_the_start(settings, words: str, caplog) -> None:
     assert words in caplog.text
 
 
+class FourTokens(Sentences):
+    """One target, all of four tokens in their order, and the end."""
+
+    ordinary_tokens = range(FIRST, FIRST + 4)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.references[:] = [*range(FIRST, FIRST + 4), END, 0, 0, 0, 0]
+
+
+def test_the_specified_case_of_few_effective_samples_is_warned_of(caplog) -> None:
+    """Four tokens, GLEU, both temperatures 0.8: 0.9 % of many samples would count."""
+    settings = {"reward": "gleu", "tau": 0.8, "proposal_tau": 0.8, "samples": 200}
+    task: Any = FourTokens()
+    with caplog.at_level(logging.WARNING):
+        RewardAugmented(RewardAugmentedConfig.parse(settings), task)
+    assert "of 200 samples only" in caplog.text
+
+
 def test_warnings_in_training_of_few_samples_that_count() -> None:
     # Of 3 samples one counts always; a tenth of the others is 0.2.
     objective = stage(reward="gleu", samples=3).objective

@@ -1,0 +1,1 @@
+"""WaveRNN: sound of mel spectra, sample by sample."""

@@ -1,0 +1,275 @@
+"""What figures are taken of a trained run, by kind."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from typing import NamedTuple
+
+from tools.results.parts import ROOT
+from tools.results.parts import RUNS
+from tools.results.parts import part_file
+from tools.results.parts import python
+from tools.results.parts import tfmodels
+from tools.results.recipe import Recipe
+from trainers.configuration import read_yaml
+
+_COLUMNS = {"tflite_int8": "integer-only TFLite", "integer": "integer engine, the same"}
+
+_CONNECTED = (
+    "data={kind: speech_manifest, manifest: data/fsdd_connected/manifest.jsonl,"
+    " sample_rate: 8000, mel_bins: 40, buckets: [{frames: 400, units: 40}], batch_size:"
+    " 32, graphemes: data/fsdd_connected/graphemes.json}"
+)
+
+
+def _integer_export(
+    recipe: Recipe, workdir: Path, preset: str = "tflite_int8", most: int = 2000
+) -> dict[str, float]:
+    """The metric, and that of an export in integers which `verify` finds within bounds.
+
+    Args:
+      recipe: what was trained.
+      workdir: the run.
+      preset: of the export.
+      most: examples of the test split to verify it on.
+    """
+    metric = recipe.metric.split("/")[1]
+    checks = _checks(workdir, preset, most)
+    floating, quantized = (checks[n]["metrics"][metric] for n in (0, -1))
+    made = {_COLUMNS[preset]: quantized}
+    if preset == "integer":  # slow, so that it gets part of the split
+        made = {f"float, {most} examples": floating, **made}
+    return {**_final(recipe, workdir), **made}
+
+
+def _all_exports(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """Besides the integer engine, the share of answers in which other forms agree."""
+    made = _integer_export(recipe, workdir, "integer", 200)
+    for preset in ("tflite_float32", "tflite_dynamic", "tflite_int16x8"):
+        for check in _checks(workdir, preset, 200)[1:]:
+            form = preset if check["kind"].startswith("tflite") else check["kind"]
+            made[f"{form} agrees"] = check["agreement"]
+    return made
+
+
+def _checks(workdir: Path, preset: str, most: int) -> list[dict[str, Any]]:
+    """Exports a run and verifies it on some examples: all forms, Keras's first."""
+    artefact = workdir / preset
+    tfmodels("export", str(workdir), "--preset", preset, "--output", str(artefact))
+    code = (
+        "import export, json, sys;"
+        f"v = export.verify(sys.argv[1], max_examples={most});"
+        "print(json.dumps([c._asdict() for c in v.checks], default=float))"
+    )
+    checks: list[dict[str, Any]] = json.loads(
+        python("-c", code, str(artefact)).splitlines()[-1]
+    )
+    return checks
+
+
+def _final(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    return {recipe.metric: metrics[recipe.metric]}
+
+
+def _clipped(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """The metric; and what fewer bits take away, by optimal ranges and by full ones."""
+    split, figure = recipe.metric.split("/")
+    output = workdir / "clipping"
+    methods = ("symmetric_minmax", "minmax", "newton", "newton_compensated")
+    chosen = [part for name in methods for part in ("--method", name)]
+    tfmodels(
+        *("clipping", str(workdir), "--output", str(output), "--figure", figure),
+        *("--bits", "4", "--bits", "3", "--bits", "2", "--group-size", "32", *chosen),
+    )
+    table = json.loads((output / "methods.json").read_text())
+    before = table["floating"][figure]
+    more = {
+        (cell["method"], cell["bits"]): cell["figures"][figure] - before
+        for cell in table["cells"]
+    }
+    return {
+        f"{split}/{figure}": before,
+        "more in 4 bits": more["newton", 4],
+        "in 3 bits": more["newton", 3],
+        "over min-max's": more["newton", 3] / more["minmax", 3],
+        "over symmetric min-max's": more["newton", 3] / more["symmetric_minmax", 3],
+        "compensated": more["newton_compensated", 3],
+        "over min-max's, compensated": more["newton_compensated", 3]
+        / more["minmax", 3],
+        "in 2 bits, less than symmetric min-max's": more["symmetric_minmax", 2]
+        - more["newton", 2],
+    }
+
+
+def _classes(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """How many classes are right, and how many are of the wrong group of classes."""
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    return {name: metrics[name] for name in ("test/top1", "test/superclass_error")}
+
+
+def _spoken(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """What is judged of free running, of known words and of phrases with a new one."""
+    judged = (
+        *("mcd_seen", "mcd_crossed", "nearer_crossed", "speaker_id_crossed"),
+        *("boundary_ms", "stop_failures"),
+    )
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    last = {name: value for line in lines for name, value in line.items()}
+    splits = ("test", "words")
+    return {
+        f"{split}/{name}": last[f"{split}/{name}"]
+        for split in splits
+        for name in judged
+    }
+
+
+def _errors_by_stage(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """Word error rates of the first and the last evaluation, and right frames."""
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    first, *_, last = [line for line in lines if "test/wer" in line]
+    before, after = (
+        min(value for name, value in line.items() if name.startswith("test/wer"))
+        for line in (first, last)
+    )
+    return {
+        "test/wer after cross entropy": before,
+        "after sequences": after,
+        "ratio": after / before,
+        "change of frame_accuracy": last["test/frame_accuracy"]
+        - first["test/frame_accuracy"],
+    }
+
+
+def _told(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """The metric; and of words that mean something else in the other dialect, of a
+    model that takes each dialect for the other, and one that has to find out which."""
+    made = _final(recipe, workdir)
+    told = {
+        "exchanged words, wrong dialect": "data.accents={north: south, south: north}",
+        "exchanged words, unknown dialect": "task.variety_known=false",
+    }
+    for name, setting in told.items():
+        settings = ("--set", "data.english=data/tones/exchanged", "--set", setting)
+        tfmodels("evaluate", str(workdir), *settings)
+        made[name] = _final(recipe, workdir)[recipe.metric]
+    return made
+
+
+def _same_utterances(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """The metric, and that of the utterances `async_sequence/fsdd` is tested with."""
+    own = _final(recipe, workdir)[recipe.metric]
+    tfmodels("evaluate", str(workdir), "--set", _CONNECTED)
+    return {"own test utterances": own, **_final(recipe, workdir)}
+
+
+def _before_and_after(
+    recipe: Recipe, workdir: Path, names: tuple[str, ...]
+) -> dict[str, float]:
+    """Figures of the first and of the last evaluation."""
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    first, *_, last = [line for line in lines if names[0] in line]
+    before = {f"{name} before": float(first[name]) for name in names}
+    after = {name: float(last[name]) for name in names}
+    return {**before, **after}
+
+
+def _reward(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """Besides, how far the reward of drawn answers rose."""
+    reward = "test/sampled_gleu"
+    found = _before_and_after(recipe, workdir, (reward, "test/bleu"))
+    return {**found, "gain": found[reward] - found[f"{reward} before"]}
+
+
+_expected_errors = partial(
+    _before_and_after, names=("test/expected_errors", "test/oracle_errors", "test/wer")
+)
+_AROUND = "the weights before the second stage and after it"
+
+
+def _end_of_cross_entropy(recipe: Recipe) -> dict[str, float]:
+    """What the last fifth of the first stage has changed."""
+    runs = _runs(recipe.name, recipe)
+    source = ROOT / "configs" / f"{recipe.config}.yaml"
+    steps = read_yaml(source.read_text(), str(source))
+    end = steps["stages"][0]["steps"]
+    at = ("--step", str(end), "--control-step", str(end * 4 // 5))
+    return _compared(runs, runs, *at)
+
+
+def _against_errors(recipe: Recipe) -> dict[str, float]:
+    """Runs of the configuration as it is, against those of the recipe."""
+    return _compared(_runs(recipe.config, recipe), _runs(recipe.name, recipe))
+
+
+def _runs(name: str, recipe: Recipe) -> list[str]:
+    return [str(RUNS / part_file(name).stem / f"seed{n}") for n in recipe.seeds]
+
+
+def _compared(runs: list[str], controls: list[str], *more: str) -> dict[str, float]:
+    pairs = [part for run in controls for part in ("--control", run)]
+    output = RUNS / "compared.json"
+    tfmodels(*("recognition", "compare", *runs, *pairs, *more, "--output", str(output)))
+    return dict(json.loads(output.read_text()))
+
+
+class Figures(NamedTuple):
+    """A way to take figures of a run."""
+
+    take: Callable[[Recipe, Path], dict[str, float]]
+    """A function of the recipe and the run's folder."""
+    about: str
+    """Of what the figures are."""
+    pooled: Callable[[Recipe], dict[str, float]] | None = None
+    """A function of the recipe: figures of the runs of all seeds together."""
+    about_pooled: str = ""
+    """Of what those are."""
+
+
+FIGURES = {
+    "final": Figures(_final, "the averaged weights"),
+    "integer_export": Figures(_integer_export, "the averaged weights"),
+    "integer_engine": Figures(
+        partial(_integer_export, preset="integer", most=200),
+        "the averaged weights; the engine's of the 200 first examples",
+    ),
+    "all_exports": Figures(
+        _all_exports, "the averaged weights; those of exports of the 200 first examples"
+    ),
+    "clipped": Figures(
+        _clipped,
+        "the last weights; then `tfmodels clipping DIR`, groups of 32, tables and head"
+        " left alone",
+    ),
+    "classes": Figures(_classes, "the averaged weights"),
+    "spoken": Figures(_spoken, "the last weights, running freely"),
+    "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
+    "expected_errors": Figures(
+        _expected_errors,
+        _AROUND,
+        _end_of_cross_entropy,
+        "The last checkpoints of cross entropy against those after four fifths of it,"
+        " `tfmodels recognition compare` with `--step` and `--control-step`",
+    ),
+    "drawn_errors": Figures(_expected_errors, _AROUND),
+    "expected_reward": Figures(_reward, _AROUND),
+    "against_errors": Figures(
+        _expected_errors,
+        _AROUND,
+        _against_errors,
+        "The runs above against these, `tfmodels recognition compare`",
+    ),
+    "same_utterances": Figures(
+        _same_utterances,
+        f"the last weights; then `tfmodels evaluate DIR --set '{_CONNECTED}'`, of the"
+        " utterances that `data prepare` made",
+    ),
+    "told": Figures(
+        _told,
+        "the last weights; of exchanged words, `tfmodels evaluate DIR --set"
+        " data.english=data/tones/exchanged` with `data.accents={north: south, south:"
+        " north}` or `task.variety_known=false`",
+    ),
+}

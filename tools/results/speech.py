@@ -1,0 +1,169 @@
+"""The tiny configurations of speech, and what each must reach."""
+
+from tools.results.recipe import SEEDS
+from tools.results.recipe import Recipe
+
+_SILENCE = "saying nothing 1.0"
+_CONFLICT = (
+    "who does not know the dialect gets 0.20 of the words wrong, and half of those that"
+    " mean another one elsewhere"
+)
+_CROSS_ENTROPY = "the end of cross entropy, decoded at its own best scale"
+RECIPES = (
+    *(
+        Recipe(
+            config,
+            "ratio",
+            0.70,
+            _CROSS_ENTROPY,
+            overrides,
+            seeds,
+            processes,
+            asks="at most",
+            figures="errors_by_stage",
+        )
+        for config in ("async_sequence/tiny", "async_sequence/smbr_tiny")
+        for overrides, seeds, processes in (
+            ((), SEEDS, 2),
+            # As many updates, each from the gradients of both.
+            (("strategy.synchronous=true",), (0,), 0),
+        )
+    ),
+    Recipe(
+        "async_sequence/fsdd",
+        "test/wer",
+        0.05,
+        _SILENCE,
+        processes=2,
+        asks="at most",
+        figures="final",
+    ),
+    Recipe(
+        "multidialect_asr/fsdd",
+        "test/wer",
+        0.05,
+        _SILENCE,
+        asks="at most",
+        figures="final",
+    ),
+    # The utterances of the hybrid system are of three to six words.
+    Recipe(
+        "multidialect_asr/fsdd",
+        "test/wer",
+        0.06,
+        f"{_SILENCE}; `async_sequence/fsdd` on the same utterances: see there",
+        (
+            "data.words=[1, 6]",
+            "data.buckets=[{frames: 132, units: 14}, {frames: 240, units: 26},"
+            " {frames: 400, units: 40}]",
+            "data.graphemes=data/fsdd_connected/graphemes.json",
+            "run.steps=1000",
+        ),
+        (0,),
+        asks="at most",
+        figures="same_utterances",
+        prepare=(
+            *("data", "prepare", "connected_digits", "--source", "data/fsdd"),
+            *("--output", "data/fsdd_connected"),
+        ),
+    ),
+    Recipe(
+        "multidialect_asr/tiny",
+        "test/wer",
+        0.1,
+        _SILENCE,
+        asks="at most",
+        figures="final",
+        prepare=(
+            *("data", "prepare", "espeak", "--output", "data/espeak"),
+            *("--utterances", "1250"),
+        ),
+    ),
+    Recipe(
+        "multilingual_tts/tiny",
+        "test/mcd_crossed",
+        7.5,
+        "the wanted voice with another text 11.2 dB",
+        asks="at most",
+        figures="spoken",
+        prepare=("data", "prepare", "espeak_voices", "--output", "data/voices"),
+    ),
+    Recipe(
+        "multidialect_asr/english_arabic",
+        "test/wer",
+        0.15,
+        _SILENCE,
+        asks="at most",
+        figures="final",
+    ),
+    *(
+        Recipe(
+            "multidialect_asr/conflicting",
+            "test/wer",
+            0.03 if knows else 0.17,
+            _CONFLICT,
+            overrides,
+            (0,),
+            asks="at most" if knows else "at least",
+            figures="told",
+            prepare=("data", "prepare", "tones", "--output", "data/tones"),
+        )
+        for knows, overrides in (
+            (False, ("model.conditioning=null",)),
+            (
+                False,
+                (
+                    "model.conditioning=null",
+                    "data.variety_symbol=end",
+                    "data.graphemes=data/tones/symbols.json",
+                    "model.vocabulary_size=22",
+                ),
+            ),
+            (True, ()),
+            (True, ("model.conditioning={kind: mean, at: encoder}",)),
+            (True, ("model.conditioning={kind: mean, identifier: embed}",)),
+            (True, ("model.conditioning={kind: weight}",)),
+            (True, ("model.conditioning={kind: layer}",)),
+            (True, ("model.conditioning={kind: rank_one}",)),
+            (True, ("model.conditioning={kind: adapter, bottleneck: 16}",)),
+        )
+    ),
+    *(
+        Recipe(
+            "mwer/fsdd_noisy",
+            "test/expected_errors",
+            bound,
+            baseline,
+            overrides,
+            seeds,
+            asks="at most",
+            figures=figures,
+        )
+        for figures, bound, baseline, overrides, seeds in (
+            (
+                "expected_errors",
+                0.2,
+                "cross entropy alone, below",
+                (),
+                SEEDS,
+            ),
+            (
+                "against_errors",
+                0.26,
+                "minimum word error rate, above",
+                ("objective.cross_entropy_weight=1000",),
+                SEEDS,
+            ),
+            (
+                "drawn_errors",
+                0.26,
+                "the four best answers in place of drawn ones, above",
+                (
+                    "objective.answers=samples",
+                    "optimizer.learning_rate.initial=0.00005",
+                ),
+                (0,),
+            ),
+        )
+    ),
+)

@@ -149,6 +149,9 @@ class TacotronConfig(Config):
     """None when null."""
     batch_norm: BatchNorm = BatchNorm(momentum=0.99)
     """Of convolutions (N: momentum 0.9, epsilon 1e-5)."""
+    frozen_norm: bool = False
+    """Convolutions normalise by what is known already in training too, and learn no
+    more of it: where only a new voice is learned."""
     num_biases: Literal[1, 2] = 1
     """Bias vectors of an LSTM; of two the second is redundant (N)."""
 

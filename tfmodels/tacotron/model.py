@@ -236,12 +236,9 @@ class Tacotron(keras.Model):
             if switches is not None:
                 spread, switches = spread + among_told(config, switches), None
             values = tf.concat([values, spread], -1)
-        memory = {
-            "values": values,
-            "keys": self.decoder.attention.keys(values),
-            "mask": text[..., 0],
-            "condition": condition,
-        }
+        keys = self.decoder.attention.keys(values)
+        memory = {"values": values, "keys": keys, "mask": text[..., 0]}
+        memory["condition"] = condition
         return memory if switches is None else {**memory, "switches": switches}
 
     def initial_state(self, memory: Memory) -> State:

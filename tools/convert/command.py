@@ -86,6 +86,29 @@ def tacotron_command(
     )
 
 
+@app.command("voices")
+def voices_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a synthesiser's run.")],
+    workdir: Annotated[Path, typer.Option(help="Folder of the new run.")],
+    steps: Annotated[str, typer.Option(help="How long it is to train.")] = "300",
+    alone: Annotated[
+        bool,
+        typer.Option(help="Learn the new voices' own numbers, and nothing else."),
+    ] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Make a run that learns more voices; --set data.manifests says whose."""
+    from tools.convert.voices import convert_voices
+    from tools.quiet import load_tensorflow
+
+    load_tensorflow()
+    added = convert_voices(run, workdir, steps, alone, overrides or ())
+    print_to_terminal(
+        f"Converted to {workdir}, with {', '.join(added)}. Train it with: tfmodels"
+        f" train {workdir}/config.yaml --workdir {workdir}"
+    )
+
+
 @app.command("adapters")
 def adapters_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run in floating point.")],

@@ -78,7 +78,9 @@ class SpeechSynthesis:
             "num_languages": len(source.languages),
             "mel_bins": source.feature_dim,
         }
-        check_model(model, data, sizes)
+        # A model without a table is told nothing, whatever the data have.
+        told = {name: n for name, n in sizes.items() if getattr(model, name)}
+        check_model(model, data, told)
         self._r: int = model.frames_per_step
         for bucket in data.buckets:
             if bucket.frames % self._r:
@@ -275,5 +277,13 @@ class SpeechSynthesis:
         lengths = tf.TensorSpec([None], tf.int32)
         seed = tf.TensorSpec([None, 2], tf.int64)
         spec = {**numbers, **shares, "symbol_lengths": lengths, "seed": seed}
-        compiled = tf.function(say, autograph=False, input_signature=[spec])
+        switching = {**spec, "token_languages": tf.TensorSpec([None, None, None])}
+        plain, mixed = (
+            tf.function(say, autograph=False, input_signature=[each])
+            for each in (spec, switching)
+        )
+
+        def compiled(source: dict[str, Any]) -> dict[str, Any]:
+            return (mixed if "token_languages" in source else plain)(source)
+
         return Speaker(compiled, self.voices, self._run.seed)

@@ -10,6 +10,7 @@ from tfmodels.metrics.alignment_health import alignment_health
 from tfmodels.metrics.alignment_health import boundary_error
 from tfmodels.metrics.cepstral_distortion import cepstral_distortion
 from tfmodels.metrics.discriminant import LinearDiscriminant
+from tfmodels.metrics.discriminant import RidgeClassifier
 from tfmodels.metrics.discriminant import language_print
 from tfmodels.metrics.discriminant import voice_print
 from tfmodels.tacotron.free_running import STOP_REASONS
@@ -74,13 +75,14 @@ class SynthesisJudge:
 
         ``mcd_seen`` and ``mcd_crossed`` are decibels to the recording of the same text;
         ``speaker_id_*`` and ``language_id_*`` the shares whose speaker and whose
-        language linear discriminants of reference recordings find, ``*_recorded`` in
+        language linear judges of reference recordings find, ``*_recorded`` in
         the recordings of the same texts; of alignments ``coverage_*``, ``monotone_*``,
         ``skips_*`` and ``repeats_*``, see `AlignmentHealth`; of some utterances
         ``log_f0_rmse_*`` and ``voicing_error_*``, see `PitchErrors`, and
-        ``character_errors_*`` of a recogniser; ``nearer_crossed`` the share nearer to the recording of the
-        voice than to those of all voices of the language; ``boundary_ms`` how far
-        beginnings of phonemes are from where they are in the recording, as attention
+        ``character_errors_*`` of a recogniser; ``nearer_crossed`` the share nearer to
+        the recording of the voice than to those of all voices of the language;
+        ``boundary_ms`` how far beginnings of phonemes are from where they are in the
+        recording, as attention
         tells, and ``boundary_ms_taught`` the same of a model that hears the recording,
         whose own pace does not matter; ``stop_failures`` those that did not end,
         ``ended`` those that did, and ``attention_stops`` those that ended only because
@@ -228,12 +230,10 @@ class SynthesisJudge:
             spectra += [row[:length] for row, length in rows]
         return spectra
 
-    def _fitted(self) -> tuple[LinearDiscriminant, LinearDiscriminant]:
+    def _fitted(self) -> tuple[LinearDiscriminant, RidgeClassifier]:
         """Judges of speakers and of languages."""
         spectra, split = self._recorded("reference"), self._source.split("reference")
         return (
             LinearDiscriminant(np.stack([*map(voice_print, spectra)]), split.speaker),
-            LinearDiscriminant(
-                np.stack([*map(language_print, spectra)]), split.language
-            ),
+            RidgeClassifier(np.stack([*map(language_print, spectra)]), split.language),
         )

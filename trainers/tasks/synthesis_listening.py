@@ -1,4 +1,4 @@
-"""What synthetic speech sounds like: its pitch, and whether a recogniser understands it."""
+"""What synthetic speech sounds like: its pitch; what a recogniser understands."""
 
 import functools
 from pathlib import Path

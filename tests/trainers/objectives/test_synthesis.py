@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.tfmodels.tacotron.small import batch as texts
+from tests.tfmodels.tacotron.small import build
 from tfmodels.layers.gradient_reversal import reverse_gradient
 from trainers.objectives.config import SynthesisConfig
 from trainers.objectives.synthesis import Synthesis
@@ -189,3 +191,30 @@ def test_reversal_clips_each_symbols_own_gradient():
         np.abs(found[0]), 0.02 * 3 * 0.5 * there[..., None] * np.ones(2), rtol=1e-5
     )
     np.testing.assert_allclose(found[1], 10 * found[0], rtol=1e-5)
+
+
+def test_rows_alone_have_the_gradients_of_all():
+    """Replicas with parts of a batch, of uneven lengths, add up to one with all."""
+    model, source = build(frozen_norm=True), texts()
+    source["weight"] = tf.ones([3])
+    source["token"] = tf.zeros([3, 8], tf.int32)
+    config = SynthesisConfig(guided_weight=0.5, alignment_weight=0.5, monotone_weight=1)
+    objective = Synthesis(config, TASK)
+
+    def gradients(rows):
+        part = {name: each[rows] for name, each in source.items()}
+        with tf.GradientTape() as tape:
+            outputs = model(part, training=True)
+            loss = objective.loss(outputs, part)
+        return float(loss.weight), tape.gradient(loss.total, model.trainable_weights)
+
+    weight, whole = gradients(slice(None))
+    parts = [gradients(slice(0, 1)), gradients(slice(1, 3))]
+    assert weight == sum(part[0] for part in parts)
+    for variable, expected, *found in zip(
+        model.trainable_weights, whole, *[part[1] for part in parts], strict=True
+    ):
+        total = sum(map(tf.convert_to_tensor, found))
+        np.testing.assert_allclose(
+            total, expected, atol=2e-4, rtol=1e-4, err_msg=variable.path
+        )

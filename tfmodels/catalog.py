@@ -12,6 +12,7 @@ from tfmodels.acoustic.config import AcousticTDNNConfig
 from tfmodels.amoebanet.config import AmoebaNetConfig
 from tfmodels.config import Config
 from tfmodels.config import similar
+from tfmodels.detection.config import DetectorConfig
 from tfmodels.errors import ConfigError
 from tfmodels.gnmt.config import GNMTConfig
 from tfmodels.googlenet.config import GoogLeNetConfig
@@ -59,6 +60,7 @@ MODELS: Mapping[str, Entry] = {
     "inception_resnet_v2": Entry(
         InceptionResNetV2Config, "tfmodels.inception_v4.model:inception_resnet_v2"
     ),
+    "detector": Entry(DetectorConfig, "tfmodels.detection.model:detector"),
     "amoebanet": Entry(AmoebaNetConfig, "tfmodels.amoebanet.model:amoebanet"),
     "transformer": Entry(TransformerConfig, "tfmodels.transformer.model:transformer"),
     "acoustic_dnn": Entry(AcousticDNNConfig, "tfmodels.acoustic.model:acoustic_dnn"),

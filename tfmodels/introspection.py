@@ -75,6 +75,20 @@ def overview(model: keras.Model) -> Overview:
     return Overview(tuple(_row(layer, views[layer.output]) for layer in model.layers))
 
 
+def costs_by_side(whole: Overview) -> dict[int, int]:
+    """Multiply-adds of the layers whose maps are so many positions high, finest first.
+
+    Layers without positions, such as class scores, count as 1 high. A pipeline is best
+    cut where most of them are.
+    """
+    costs: dict[int, int] = {}
+    for row in whole.rows:
+        if row.multiply_adds:
+            side = row.output_shape[0] if len(row.output_shape) == 3 else 1
+            costs[side or 1] = costs.get(side or 1, 0) + row.multiply_adds
+    return dict(sorted(costs.items(), reverse=True))
+
+
 def strides(model: keras.Model) -> dict[keras.KerasTensor, Pair]:
     """Stride in pixels, down and across, of each symbolic tensor with positions."""
     return {tensor: view.stride for tensor, view in _views(model).items() if view}

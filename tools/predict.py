@@ -58,7 +58,8 @@ def predict_command(
         typer.Option(
             "--output",
             "-o",
-            help="WAV file for what is said; - is standard output, samples of 16 bits.",
+            help="WAV file for what is said, - for samples of 16 bits on standard"
+            " output; PNG file for boxes.",
         ),
     ] = None,
     overrides: Overrides = None,
@@ -109,8 +110,8 @@ def predict_command(
 def _check_sound(answer: Any, path: Path) -> None:
     if not hasattr(answer, "write"):
         raise ConfigError(
-            "--output: this model's answers are no sound. Expected a synthesiser's run,"
-            f" or no --output. Received {path}."
+            "--output: this model's answers are no sound and no picture. Expected a"
+            f" synthesiser's run, a detector's, or no --output. Received {path}."
         )
 
 

@@ -31,6 +31,31 @@ def train(
     return implementation(experiment, workdir, overrides)
 
 
+def evaluate_together(
+    workdirs: Sequence[str | PathLike[str]],
+    overrides: Sequence[str] = (),
+    output: str | PathLike[str] | None = None,
+) -> dict[str, float]:
+    """Evaluates image classifiers as an ensemble: the mean of their probabilities.
+
+    Args:
+      workdirs: folders of runs with the same classes and the same held-out examples;
+        sizes of images, models and recipes may differ.
+      overrides: changes of all of them, such as ``"task.crops=144"``.
+      output: folder for ``metrics.json`` and pictures: the confusion matrix, and the
+        examples with the largest losses.
+
+    Returns:
+      The figures by ``split/name``; those of a single run alone are its own.
+
+    Raises:
+      ConfigError, DataError: a run is no classifier's, or they do not go together.
+    """
+    from trainers.ensembles import evaluate_together as implementation
+
+    return implementation(workdirs, overrides, output)
+
+
 def evaluate(
     workdir: str | PathLike[str], overrides: Sequence[str] = ()
 ) -> dict[str, float]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from trainers.abilities import ChangesInTraining
 from trainers.experiment import ProfileConfig
 from trainers.guards import check_alive
 from trainers.interfaces import Batch
-from trainers.interfaces import ChangesInTraining
 from trainers.interfaces import Objective
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard

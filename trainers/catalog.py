@@ -9,6 +9,7 @@ from typing import Any
 IMPLEMENTATIONS: dict[str, dict[str, str]] = {
     "task": {
         "acoustic_modeling": "trainers.tasks.acoustic_modeling:AcousticModeling",
+        "detection": "trainers.tasks.detection:Detection",
         "image_classification": (
             "trainers.tasks.image_classification:ImageClassification"
         ),
@@ -20,6 +21,7 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
     },
     "objective": {
         "cross_entropy": "trainers.objectives.cross_entropy:CrossEntropy",
+        "detection": "trainers.objectives.detection:DetectionObjective",
         "expected_reward": "trainers.objectives.expected_reward:ExpectedReward",
         "minimum_word_error": (
             "trainers.objectives.minimum_word_error.objective:MinimumWordError"

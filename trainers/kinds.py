@@ -10,6 +10,7 @@ from tfmodels.catalog import MODELS
 from tfmodels.classification.config import ImageClassifierConfig
 from tfmodels.config import Config
 from tfmodels.config import tagged_union
+from tfmodels.detection.config import DetectorConfig
 from tfmodels.gnmt.config import GNMTConfig
 from tfmodels.las.config import LASConfig
 from tfmodels.tacotron.config import TacotronConfig
@@ -28,6 +29,8 @@ from trainers.data.config import TextData
 from trainers.data.config import TokenData
 from trainers.data.config import UtteranceData
 from trainers.data.config import WordLoopData
+from trainers.data.detection.config import DetectionData
+from trainers.data.detection.config import DigitCanvasesData
 from trainers.data.parallel.config import NumberWordsData
 from trainers.data.parallel.config import ParallelData
 from trainers.data.parallel.config import ParallelTextData
@@ -37,6 +40,7 @@ from trainers.data.speech.config import SpeechManifestData
 from trainers.data.synthesis.config import SynthesisData
 from trainers.data.synthesis.config import SynthesisManifestData
 from trainers.objectives.config import CrossEntropyConfig
+from trainers.objectives.config import DetectionObjectiveConfig
 from trainers.objectives.config import ExpectedRewardConfig
 from trainers.objectives.config import SynthesisConfig
 from trainers.objectives.minimum_word_error.config import MinimumWordErrorConfig
@@ -46,6 +50,7 @@ from trainers.objectives.sequence_discriminative.config import (
     SequenceDiscriminativeConfig,
 )
 from trainers.tasks.config import AcousticModelingConfig
+from trainers.tasks.config import DetectionConfig
 from trainers.tasks.config import ImageClassificationConfig
 from trainers.tasks.config import LanguageModelingConfig
 from trainers.tasks.config import SpeechRecognitionConfig
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
     AnyModel = Config
     AnyTask = (
         AcousticModelingConfig
+        | DetectionConfig
         | ImageClassificationConfig
         | LanguageModelingConfig
         | SpeechRecognitionConfig
@@ -66,6 +72,7 @@ if TYPE_CHECKING:
     )
     AnyObjective = (
         CrossEntropyConfig
+        | DetectionObjectiveConfig
         | ExpectedRewardConfig
         | MinimumWordErrorConfig
         | QuantizationAwareConfig
@@ -78,6 +85,7 @@ else:
     AnyTask = tagged_union(
         [
             AcousticModelingConfig,
+            DetectionConfig,
             ImageClassificationConfig,
             LanguageModelingConfig,
             SpeechRecognitionConfig,
@@ -89,6 +97,7 @@ else:
     AnyObjective = tagged_union(
         [
             CrossEntropyConfig,
+            DetectionObjectiveConfig,
             ExpectedRewardConfig,
             MinimumWordErrorConfig,
             QuantizationAwareConfig,
@@ -100,6 +109,7 @@ else:
 
 AnyData = Annotated[
     ConnectedDigitsData
+    | DigitCanvasesData
     | DigitsData
     | ImageFolderData
     | ManifestData
@@ -119,6 +129,7 @@ AnyData = Annotated[
 
 DATA_OF_TASK: dict[type[Config], tuple[type[Config], ...]] = {
     AcousticModelingConfig: (UtteranceData,),
+    DetectionConfig: (DetectionData,),
     ImageClassificationConfig: (ImageData,),
     LanguageModelingConfig: (TokenData, SpeechData),
     SpeechRecognitionConfig: (SpeechData,),
@@ -130,6 +141,7 @@ DATA_OF_TASK: dict[type[Config], tuple[type[Config], ...]] = {
 
 MODEL_OF_TASK: dict[type[Config], type[Config]] = {
     AcousticModelingConfig: AcousticConfig,
+    DetectionConfig: DetectorConfig,
     ImageClassificationConfig: ImageClassifierConfig,
     LanguageModelingConfig: TransformerConfig,
     SpeechRecognitionConfig: LASConfig,
@@ -140,6 +152,7 @@ MODEL_OF_TASK: dict[type[Config], type[Config]] = {
 """What each task can teach."""
 
 TASK_OF_OBJECTIVE: dict[type[Config], type[Config]] = {
+    DetectionObjectiveConfig: DetectionConfig,
     ExpectedRewardConfig: TranslationConfig,
     MinimumWordErrorConfig: SpeechRecognitionConfig,
     SequenceDiscriminativeConfig: AcousticModelingConfig,

@@ -12,6 +12,7 @@ import keras
 
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
+from trainers.abilities import HasMeaning
 from trainers.checkpoints import Checkpoint
 from trainers.checkpoints import CheckpointStore
 from trainers.checkpoints import restore
@@ -20,7 +21,6 @@ from trainers.configuration import dump
 from trainers.configuration import load_experiment
 from trainers.experiment import Experiment
 from trainers.files import write_atomically
-from trainers.interfaces import HasMeaning
 from trainers.interfaces import Task
 from trainers.stages import open_task
 from trainers.state import named_variables

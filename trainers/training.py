@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tfmodels.errors import DataError
 from trainers import actions
+from trainers.abilities import ChangesInTraining
 from trainers.checkpoints import Checkpoint
 from trainers.checkpoints import CheckpointStore
 from trainers.checkpoints import restore
@@ -22,7 +23,6 @@ from trainers.evaluation import held_out
 from trainers.experiment import Experiment
 from trainers.files import writing
 from trainers.guards import make_guards
-from trainers.interfaces import ChangesInTraining
 from trainers.interfaces import Placed
 from trainers.interfaces import Stage
 from trainers.interfaces import Strategy

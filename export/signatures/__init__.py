@@ -8,6 +8,7 @@ from tfmodels.errors import ConfigError
 SIGNATURES: dict[str, str] = {
     "acoustic_modeling": "export.signatures.acoustic_modeling:"
     "AcousticModelingSignatures",
+    "detection": "export.signatures.detection:DetectionSignatures",
     "image_classification": (
         "export.signatures.image_classification:ImageClassificationSignatures"
     ),

@@ -108,20 +108,11 @@ class ImageClassificationSignatures:
 
     def preprocessing(self) -> dict[str, Any]:
         """Layout, resizing, and the mean and deviation that normalise each channel."""
-        black, white = (
-            normalize_pixels(tf.fill([1, 1, 1, self._num_channels], v), self._scaling)
-            for v in (0.0, 255.0)
-        )
-        deviation = 255 / (white - black)
         return {
-            "layout": "NHWC",
-            "channels": "gray" if self._num_channels == 1 else "RGB",
+            **channel_constants(self._num_channels, self._scaling),
             "resize": "short side to ceil(size / crop_fraction), bilinear with half-"
             "pixel centres and no smoothing; then the centre",
             "crop_fraction": self._data.crop_fraction,
-            "pixels": "(value from 0 to 255 - mean) / deviation",
-            "mean": np.ravel(-black * deviation).tolist(),
-            "deviation": np.ravel(deviation).tolist(),
             "labels": _LABELS,
         }
 
@@ -187,6 +178,22 @@ class ImageClassificationSignatures:
     def _normalized(self, batch: Batch) -> np.ndarray:
         """The network's input of a batch of `examples`, float32 [b, H, W, C]."""
         return normalize_pixels(self._fit(batch["image"]), self._scaling).numpy()
+
+
+def channel_constants(num_channels: int, scaling: Any) -> dict[str, Any]:
+    """Layout of an image, and the mean and deviation that normalise each channel."""
+    black, white = (
+        normalize_pixels(tf.fill([1, 1, 1, num_channels], v), scaling)
+        for v in (0.0, 255.0)
+    )
+    deviation = 255 / (white - black)
+    return {
+        "layout": "NHWC",
+        "channels": "gray" if num_channels == 1 else "RGB",
+        "pixels": "(value from 0 to 255 - mean) / deviation",
+        "mean": np.ravel(-black * deviation).tolist(),
+        "deviation": np.ravel(deviation).tolist(),
+    }
 
 
 def _answers(logits: Any) -> dict[str, tf.Tensor]:

@@ -25,6 +25,13 @@ def two_paths() -> keras.Model:
     return keras.Model(image, x)
 
 
+def test_costs_by_height_of_the_map(two_paths):
+    # 8 x 6 positions: 3*3*3*4, 4*5, 1*5*4*2, 3*3*7*1; then 48 to 6 scores.
+    maps = 8 * 6 * (108 + 20 + 40 + 63)
+    costs = introspection.costs_by_side(introspection.overview(two_paths))
+    assert costs == {8: maps, 1: 48 * 6}
+
+
 def test_receptive_field_follows_the_widest_path(two_paths):
     rows = by_name(two_paths)
     assert rows["image"].receptive_field == (1, 1)

@@ -1,8 +1,10 @@
 """`tfmodels describe` tells apart what the public confuses."""
 
 import pytest
+from typer.testing import CliRunner
 
 from tfmodels.errors import ConfigError
+from tools.cli import app
 from tools.describe import subnetworks
 
 SMALL = [
@@ -45,6 +47,21 @@ def test_parts_add_up_to_the_model() -> None:
     )
     assert sum(part.weights for part in parts.values()) == model.count_params()
     assert parts["logits"].shape == "10"
+    # Convolutions of 3 with strides 2, 1, 1 see 3, 7 and 11 pixels.
+    fields = [parts[name].receptive_field for name in ("conv1", "conv2", "conv3")]
+    assert fields == [3, 7, 11]
+    assert parts["logits"].receptive_field is None
+
+
+def test_layers_and_resolutions_are_listed() -> None:
+    options = [part for change in SMALL for part in ("--set", change)]
+    options += ["--set", "block_counts=[1, 1, 1]"]
+    listed = CliRunner().invoke(app, ["describe", "inception_v4", *options, "--layers"])
+    assert "a1_branch1_1_1x1_conv" in listed.output
+    assert "rows of the map" in listed.output
+    compared = ["describe", "inception_v4", "--layers", "--against", "googlenet"]
+    refused = CliRunner().invoke(app, compared)
+    assert isinstance(refused.exception, ConfigError)
 
 
 def test_only_image_classifiers_have_subnetworks() -> None:

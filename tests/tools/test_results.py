@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.results import training
+from tools.results import figures
 from tools.results.recipe import Recipe
 from tools.results.recipes import RECIPES
 from trainers.configuration import load_experiment
@@ -31,13 +31,13 @@ def commands(tmp_path, monkeypatch) -> list[tuple[str, ...]]:
         output.write_text('{"wer": 0.25, "p": 0.5}')
         return ""
 
-    monkeypatch.setattr(training, "RUNS", tmp_path)
-    monkeypatch.setattr(training, "tfmodels", record)
+    monkeypatch.setattr(figures, "RUNS", tmp_path)
+    monkeypatch.setattr(figures, "tfmodels", record)
     return asked
 
 
 def pooled(recipe: Recipe) -> dict[str, float]:
-    take = training.FIGURES[recipe.figures].pooled
+    take = figures.FIGURES[recipe.figures].pooled
     assert take is not None
     return take(recipe)
 
@@ -58,13 +58,13 @@ def test_end_of_cross_entropy_is_among_the_checkpoints(tmp_path, commands) -> No
     (asked,) = commands
     runs = [str(tmp_path / "mwer_fsdd_noisy" / f"seed{n}") for n in range(3)]
     assert list(asked[2:5]) == list(asked[6:11:2]) == runs
-    assert asked[11:-2] == ("--step", "1200", "--control-step", "960")
+    assert asked[11:-2] == ("--step", "4000", "--control-step", "3200")
 
     experiment = load_experiment(Path("configs/mwer/fsdd_noisy.yaml"))
     first, second = experiment.stages
     run, end = experiment.run, first.steps + second.steps
     saved = [*range(run.checkpoint_every, end, run.checkpoint_every), end]
-    assert {960, 1200} <= set(saved[-run.keep_checkpoints :])
+    assert {3200, 4000} <= set(saved[-run.keep_checkpoints :])
 
 
 def test_errors_before_and_after_the_second_stage(tmp_path) -> None:
@@ -80,7 +80,7 @@ def test_errors_before_and_after_the_second_stage(tmp_path) -> None:
         line(1681, wer=0.03, expected_errors=0.15, oracle_errors=0.01),
     )
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    assert training.FIGURES["expected_errors"].take(ERRORS, tmp_path) == {
+    assert figures.FIGURES["expected_errors"].take(ERRORS, tmp_path) == {
         "test/expected_errors before": 0.21,
         "test/oracle_errors before": 0.02,
         "test/wer before": 0.04,

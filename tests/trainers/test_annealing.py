@@ -10,9 +10,9 @@ import tensorflow as tf
 from tests.trainers.asynchronous import opened
 from tests.trainers.toy import ToyTask
 from tests.trainers.toy import toy_stage
+from trainers.abilities import ChangesInTraining
 from trainers.actions import Anneal
 from trainers.experiment import RunConfig
-from trainers.interfaces import ChangesInTraining
 from trainers.interfaces import Summary
 from trainers.strategies.config import DataParallelConfig
 from trainers.strategies.data_parallel.strategy import DataParallel

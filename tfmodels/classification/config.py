@@ -65,6 +65,26 @@ class ImageClassifierConfig(Config):
             if field not in self.model_fields_set:
                 object.__setattr__(self, field, value)
 
+    def _check_output_stride(
+        self, stride: int | None, stem: int, halvings: int
+    ) -> None:
+        """Refuses an output stride that the network cannot stop at.
+
+        Args:
+          stride: what is wanted.
+          stem: of the network's stem, in pixels.
+          halvings: how often the map is halved after it.
+
+        Raises:
+          ValueError: it is none of the strides there are.
+        """
+        able = [stem * 2**number for number in range(halvings + 1)]
+        if stride is not None and stride not in able:
+            raise ValueError(
+                "output_stride: the network has no such stride. Expected one of"
+                f" {', '.join(map(str, able))}. Received {stride}."
+            )
+
     @abstractmethod
     def without_training_heads(self) -> Self:
         """The same network without the heads that only training needs."""

@@ -1,5 +1,7 @@
 """Builds an image classifier as a sequence of subnetworks."""
 
+import dataclasses
+
 import keras
 
 from tfmodels.classification.config import ImageClassifierConfig
@@ -22,6 +24,7 @@ class SubnetworkSequence:
 
     def __init__(self, config: ImageClassifierConfig, units: Units) -> None:
         self.units = units
+        self._trunk = units
         self.endpoints: dict[str, keras.KerasTensor] = {}
         self._config = config
         self._image = keras.Input(config.input_shape, name="image", dtype="float32")
@@ -39,11 +42,21 @@ class SubnetworkSequence:
 
     def convolve(self, name: str, conv: Conv) -> None:
         """Appends one convolution unit."""
-        self.append(name, self.units.convolution(self._last, conv, name))
+        self.append(name, self._trunk.convolution(self._last, conv, name))
 
     def inception(self, name: str, branches: Branches) -> None:
         """Appends parallel branches whose outputs are joined."""
-        self.append(name, concatenated(self._last, branches, self.units, name))
+        self.append(name, concatenated(self._last, branches, self._trunk, name))
+
+    def dilate(self) -> None:
+        """Lets later kernels read every other position of what they read so far.
+
+        A stride left out before makes up for it: they see the same places of the image,
+        at twice as many positions (arXiv 1606.00915, section 3.1). Pools keep their
+        windows.
+        """
+        dilation = 2 * self._trunk.dilation
+        self._trunk = dataclasses.replace(self._trunk, dilation=dilation)
 
     def residual(
         self, name: str, branches: Branches, scale: float, activate: bool = True
@@ -65,7 +78,7 @@ class SubnetworkSequence:
             1,
             kernel_initializer="he_normal",
             name=f"{name}_projection_conv",
-        )(concatenated(trunk, branches, self.units, name))
+        )(concatenated(trunk, branches, self._trunk, name))
         total = ScaledAdd(scale, name=f"{name}_add")([trunk, branch])
         if activate:
             total = keras.layers.Activation("relu", name=f"{name}_relu")(total)

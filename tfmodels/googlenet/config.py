@@ -147,6 +147,9 @@ class GoogLeNetConfig(ImageClassifierConfig):
     symmetric_padding: bool = False
     """Pad the first convolution by 3 on all sides, and pools at their end only (ceil
     mode), in place of TensorFlow's padding."""
+    output_stride: PositiveInt | None = None
+    """Largest distance of neighbouring positions, in pixels: pools between stages that
+    would go beyond have no stride, and later kernels are dilated. None when absent."""
     heads: tuple[SideHead, ...] = _HEADS
     """Side classifiers for training, called aux1, aux2, ..."""
 
@@ -165,6 +168,17 @@ class GoogLeNetConfig(ImageClassifierConfig):
     @pydantic.model_validator(mode="after")
     def _follows_its_variant(self) -> Self:
         self._take_defaults(VARIANTS[self.variant])
+        return self
+
+    @property
+    def stem_stride(self) -> int:
+        """Distance of neighbouring positions of the first module's input, in pixels."""
+        return {"standard": 8, "small": 1}[self.stem]
+
+    @pydantic.model_validator(mode="after")
+    def _stride_is_there(self) -> Self:
+        halvings = len(self.stages) - 1
+        self._check_output_stride(self.output_stride, self.stem_stride, halvings)
         return self
 
     @pydantic.model_validator(mode="after")

@@ -39,7 +39,14 @@ def googlenet(config: GoogLeNetConfig) -> ImageClassifier:
         if number > 0:
             last = number == len(config.stages) - 1
             size = config.last_pool_size if last else 3
-            _max_pool(network, config, f"pool{number + 2}", size)
+            stride = config.stem_stride * 2**number
+            if config.output_stride is not None and stride > config.output_stride:
+                name = f"pool{number + 2}"
+                pool = keras.layers.MaxPooling2D(size, 1, "same", name=name)
+                network.append(name, pool(network.output))
+                network.dilate()
+            else:
+                _max_pool(network, config, f"pool{number + 2}", size)
         for name, module in zip(names, modules, strict=True):
             network.inception(name, module_branches(module, config.third_kernel))
     network.classify()

@@ -32,12 +32,25 @@ class InceptionConfig(ImageClassifierConfig):
     padding: Literal["valid", "same"] = "valid"
     """Border of the convolutions and pools that the publication marks V. `same` keeps
     small maps from vanishing."""
+    output_stride: PositiveInt | None = None
+    """Largest distance of neighbouring positions, in pixels: reductions that would go
+    beyond have no stride, and later kernels are dilated. None when absent."""
     auxiliary_head: AuxiliaryHead | None = AuxiliaryHead()
     """Side classifier on the last block at 17x17 (arXiv 1512.00567, section 4)."""
 
     def without_training_heads(self) -> Self:
         """The same network without its side classifier."""
         return self.model_copy(update={"auxiliary_head": None})
+
+    @property
+    def stem_stride(self) -> int:
+        """Distance of neighbouring positions of the first block's input, in pixels."""
+        return {"standard": 8, "small": 1}[self.stem]
+
+    @pydantic.model_validator(mode="after")
+    def _stride_is_there(self) -> Self:
+        self._check_output_stride(self.output_stride, self.stem_stride, halvings=2)
+        return self
 
     @pydantic.model_validator(mode="after")
     def _image_is_large_enough(self) -> Self:

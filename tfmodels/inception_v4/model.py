@@ -13,6 +13,8 @@ from tfmodels.inception_v4.config import InceptionResNetConfig
 from tfmodels.inception_v4.config import InceptionResNetV1Config
 from tfmodels.inception_v4.config import InceptionResNetV2Config
 from tfmodels.inception_v4.config import InceptionV4Config
+from tfmodels.layers.branches import Branches
+from tfmodels.layers.branches import unstrided
 from tfmodels.layers.convolution import Conv
 from tfmodels.layers.convolution import Padding
 from tfmodels.layers.convolution import Units
@@ -37,10 +39,10 @@ def inception_v4(config: InceptionV4Config) -> ImageClassifier:
     count_a, count_b, count_c = config.block_counts
     for number in range(1, count_a + 1):
         network.inception(f"a{number}", blocks.inception_a())
-    network.inception("reduction_a", blocks.reduction_a(192, 224, 256, 384, padding))
+    _reduce(network, config, "a", blocks.reduction_a(192, 224, 256, 384, padding))
     for number in range(1, count_b + 1):
         network.inception(f"b{number}", blocks.inception_b(tall_first=released))
-    network.inception("reduction_b", blocks.reduction_b(padding))
+    _reduce(network, config, "b", blocks.reduction_b(padding))
     for number in range(1, count_c + 1):
         network.inception(f"c{number}", blocks.inception_c(tall_first=released))
     return _classifier(network, config, f"b{count_b}")
@@ -155,7 +157,20 @@ def _residual_stages(
                 activate=not linear,
             )
         if reduction is not None:
-            network.inception(f"reduction_{stage}", reduction)
+            _reduce(network, config, stage, reduction)
+
+
+def _reduce(
+    network: SubnetworkSequence, config: InceptionConfig, stage: str, branches: Branches
+) -> None:
+    """Ends a stage by halving the map, or, where it is not to be, by dilation."""
+    stride = config.stem_stride * {"a": 2, "b": 4}[stage]
+    name = f"reduction_{stage}"
+    if config.output_stride is None or stride <= config.output_stride:
+        network.inception(name, branches)
+        return
+    network.inception(name, unstrided(branches))
+    network.dilate()
 
 
 def _classifier(

@@ -24,6 +24,19 @@ Branches = Mapping[str, Branch]
 """Branches by name, in the order in which their outputs are joined."""
 
 
+def unstrided(branches: Branches) -> Branches:
+    """The same branches without strides, whose outputs are as large as their input."""
+    return {
+        name: tuple(
+            step
+            if isinstance(step, Fork)
+            else dataclasses.replace(step, strides=1, padding="same")
+            for step in steps
+        )
+        for name, steps in branches.items()
+    }
+
+
 def concatenated(
     x: keras.KerasTensor, branches: Branches, units: Units, name: str
 ) -> keras.KerasTensor:

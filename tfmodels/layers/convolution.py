@@ -65,6 +65,8 @@ class Units:
     """glorot: uniform kernels, biases 0.2 before a ReLU (the Caffe reproduction of
     GoogLeNet). he: normal kernels by fan-in, biases 0, dense kernels of deviation
     0.01."""
+    dilation: int = 1
+    """Distance between the inputs that neighbouring weights of a kernel read."""
 
     def convolution(
         self, x: keras.KerasTensor, conv: Conv, name: str
@@ -76,6 +78,7 @@ class Units:
             conv.kernel_size,
             conv.strides,
             conv.padding,
+            dilation_rate=self.dilation,
             use_bias=self.batch_norm is None,
             kernel_initializer="glorot_uniform" if glorot else "he_normal",
             bias_initializer=self._bias(),

@@ -189,6 +189,14 @@ _expected_errors = partial(
 _AROUND = "the weights before the second stage and after it"
 
 
+def _ensemble(recipe: Recipe) -> dict[str, float]:
+    """The mean of the probabilities of all seeds, in place of one of them."""
+    output = RUNS / f"{part_file(recipe.name).stem}_ensemble"
+    tfmodels("evaluate", *_runs(recipe.name, recipe), "--output", str(output))
+    metrics = json.loads((output / "metrics.json").read_text())
+    return {recipe.metric: metrics[recipe.metric]}
+
+
 def _end_of_cross_entropy(recipe: Recipe) -> dict[str, float]:
     """What the last fifth of the first stage has changed."""
     runs = _runs(recipe.name, recipe)
@@ -231,6 +239,16 @@ class Figures(NamedTuple):
 FIGURES = {
     "final": Figures(_final, "the averaged weights"),
     "integer_export": Figures(_integer_export, "the averaged weights"),
+    "ensemble": Figures(
+        _integer_export,
+        "the averaged weights",
+        _ensemble,
+        "Mean probabilities of the runs above, `tfmodels evaluate DIR DIR DIR`",
+    ),
+    "boxes": Figures(
+        partial(_integer_export, preset="tflite_int8", most=500),
+        "the averaged weights; suppression is in floating point",
+    ),
     "integer_engine": Figures(
         partial(_integer_export, preset="integer", most=200),
         "the averaged weights; the engine's of the 200 first examples",

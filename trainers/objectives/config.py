@@ -19,6 +19,22 @@ class CrossEntropyConfig(Config):
     speech ``variety_logits: 0.1``, which learn the variety."""
 
 
+class DetectionObjectiveConfig(Config):
+    """Which class every cell sees, and the box of those that see an object.
+
+    Independent classes have the focal loss (arXiv 1708.02002), divided by the number of
+    cells that are taught an object; exclusive ones cross entropy.
+    """
+
+    kind: Literal["detection"] = "detection"
+    box_weight: float = pydantic.Field(default=1.0, ge=0)
+    """Weight of the boxes' Huber loss."""
+    focus: float = pydantic.Field(default=2.0, ge=0)
+    """Gamma: how little cells count that are right already."""
+    balance: float = pydantic.Field(default=0.25, gt=0, lt=1)
+    """Alpha: weight of a class that is there; that of one that is not is 1 - alpha."""
+
+
 class ExpectedRewardConfig(LengthConfig):
     """The GLEU that sampled answers are expected to have, mixed with likelihood."""
 

@@ -109,6 +109,35 @@ def labelled_images(
     return figure
 
 
+def boxed_images(
+    examples: Sequence[tuple[np.ndarray, np.ndarray, Sequence[str]]],
+) -> Figure:
+    """A grid of images with titled boxes.
+
+    Args:
+      examples: images, uint8 [H, W, C] with 1, 3 or 4 channels, of any sizes; boxes of
+        each, float [n, 4]: top, left, bottom, right in pixels; and their titles.
+    """
+    figure, grid = _grid(len(examples), width=3.0, height=3.0)
+    for axes, (image, boxes, titles) in zip(grid, examples, strict=True):
+        pixels = image[..., 0] if image.shape[-1] == 1 else image
+        height, width = pixels.shape[:2]
+        bounds = (0, width, height, 0)
+        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=bounds)
+        axes.set(xticks=[], yticks=[])
+        axes.set_axis_off()
+        for number, (box, title) in enumerate(zip(boxes, titles, strict=True)):
+            top, left, bottom, right = box
+            color = f"C{number % 10}"
+            corners = (
+                [left, right, right, left, left],
+                [top, top, bottom, bottom, top],
+            )
+            axes.plot(*corners, color=color)
+            axes.text(left, top, title, color=color, size="small", va="bottom")
+    return figure
+
+
 def labelled_sequences(
     inputs: Sequence[str], labels: Sequence[str], predictions: Sequence[str]
 ) -> Figure:

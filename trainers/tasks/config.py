@@ -9,10 +9,32 @@ from tfmodels.config import Config
 from tfmodels.decoding.config import BeamSearchConfig
 
 
+class DetectionConfig(Config):
+    """Objects in images: their classes and boxes.
+
+    The defaults are those of the region classifier of arXiv 1409.4842, section 8.
+    """
+
+    kind: Literal["detection"] = "detection"
+    max_overlap: float = pydantic.Field(default=0.3, ge=0, le=1)
+    """Of two boxes of a class whose intersection is a larger share of their union, only
+    the surer one is an answer."""
+    min_score: float = pydantic.Field(default=0.05, ge=0, le=1)
+    """Least probability of an answer."""
+    max_objects: int = pydantic.Field(default=20, ge=5)
+    """Most answers for an image."""
+
+
 class ImageClassificationConfig(Config):
     """One label for each image."""
 
     kind: Literal["image_classification"] = "image_classification"
+    crops: Literal[1, 10, 12, 144] = 1
+    """Views of each image that an evaluation averages the probabilities of: see
+    `trainers.data.images.views`."""
+    excluded: str | None = None
+    """Text file of numbers, one a line; held-out examples whose names end with one of
+    them do not count, such as the 1,762 of ILSVRC-2012 that are wrong."""
 
 
 class LanguageModelingConfig(Config):

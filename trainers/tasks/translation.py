@@ -69,7 +69,7 @@ class Translation:
         """What the ids mean."""
         check_model(model, data, {"vocabulary_size": self.vocabulary.size})
         self.meaning: str = self.vocabulary.hash
-        """Of ids; see `trainers.interfaces.HasMeaning`."""
+        """Of ids; see `trainers.abilities.HasMeaning`."""
         self.ordinary_tokens = self.vocabulary.ordinary
         """Those that an objective may put in the place of others."""
         self._segmenter = GraphSegmenter(self.vocabulary)

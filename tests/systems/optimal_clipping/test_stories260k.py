@@ -113,7 +113,15 @@ DECIBELS = {
 }
 
 
-@pytest.mark.parametrize(("method", "zero"), DECIBELS)
+@pytest.mark.parametrize(
+    ("method", "zero"),
+    [
+        pytest.param(*each, marks=pytest.mark.slow)
+        if each[0] in ("grid_symmetric", "als_multistart")
+        else each
+        for each in DECIBELS
+    ],
+)
 def test_the_noise_of_each_method_on_its_matrices(run: Run, method, zero):
     policy = Policy((ClippingRule(kind="table", keep=True), ClippingRule()))
     matrices = [rows_of(t.layer, t.name) for t in targets(run.model, policy)]

@@ -8,6 +8,7 @@ import pytest
 
 import tfmodels
 from tfmodels.introspection import Overview
+from tfmodels.introspection import costs_by_side
 from tfmodels.introspection import overview
 
 
@@ -245,17 +246,12 @@ def test_full_size(network):
     assert sum(row.kind == "Conv2D" for row in whole.rows) == published.convolutions
     fields = [row.receptive_field for row in whole.rows if row.receptive_field]
     assert max(fields) == (published.receptive_field,) * 2
+    *maps, scores = costs_by_side(whole).items()
+    assert [side for side, _ in maps] == [149, 147, 73, 71, 35, 17, 8]
     # The published figures are rounded to whole millions, some of them twice.
-    assert cost_by_height(whole) == pytest.approx(published.millions, abs=0.51)
-
-
-def cost_by_height(whole: Overview) -> tuple[float, ...]:
-    """Millions of multiply-adds of the convolutions that make maps of each height."""
-    costs = dict.fromkeys((149, 147, 73, 71, 35, 17, 8), 0)
-    for row in whole.rows:
-        if row.kind == "Conv2D":
-            costs[row.output_shape[0]] += row.multiply_adds
-    return tuple(cost / 1e6 for cost in costs.values())
+    millions = tuple(cost / 1e6 for _, cost in maps)
+    assert millions == pytest.approx(published.millions, abs=0.51)
+    assert scores == (1, 1000 * deployed.endpoints["pool"].shape[-1])
 
 
 @pytest.mark.slow

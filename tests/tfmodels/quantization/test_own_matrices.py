@@ -45,7 +45,13 @@ def acoustic() -> Made:
     return build(config), {"features": features, "lengths": np.array([9, 7], np.int32)}
 
 
-@pytest.mark.parametrize("make", [translator, recogniser, classifier, acoustic])
+def slow(make: Callable[[], Made]) -> Any:
+    return pytest.param(make, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    "make", [translator, recogniser, slow(classifier), slow(acoustic)]
+)
 def test_weights_of_any_layer_are_packed_saved_and_read_back(
     make: Callable[[], Made], tmp_path
 ):

@@ -11,6 +11,7 @@ from trainers.data.images.augmentation import inception
 from trainers.data.images.augmentation import shift
 from trainers.data.images.resizing import fit
 from trainers.data.images.sources import Source
+from trainers.data.images.views import views
 from trainers.data.stream import Stream
 from trainers.interfaces import Shard
 
@@ -25,6 +26,7 @@ def image_dataset(
     seed: int = 0,
     shard: Shard = _SINGLE,
     start: int = 0,
+    crops: int = 1,
 ) -> tf.data.Dataset:
     """Batches of one replica each, deterministic and all of one static shape.
 
@@ -42,6 +44,8 @@ def image_dataset(
       seed: origin of the order and the augmentation.
       shard: the share of every global batch that is wanted.
       start: first step, for "train".
+      crops: views of each image of other splits, see `views`; if there are several,
+        ``image`` is float32 [b, crops, H, W, C].
 
     Raises:
       ConfigError: the batch size or the augmentation does not suit.
@@ -52,7 +56,8 @@ def image_dataset(
     )
     records = stream.endless(shard, start) if training else stream.single_pass(shard)
     augmentation = config.augmentation if training else NoAugmentation()
-    batches = _read(records, source, config, augmentation, input_shape)
+    num_views = 1 if training else crops
+    batches = _read(records, source, config, augmentation, input_shape, num_views)
     options = tf.data.Options()
     options.deterministic = True
     off = tf.data.experimental.AutoShardPolicy.OFF
@@ -66,6 +71,7 @@ def _read(
     config: ImageData,
     augmentation: NoAugmentation | ShiftAugmentation | InceptionAugmentation,
     input_shape: tuple[int, int, int],
+    num_views: int,
 ) -> tf.data.Dataset:
     """Reads the records' examples: whole batches at once where that is possible."""
     num_channels = input_shape[-1]
@@ -77,6 +83,8 @@ def _read(
         image = example["image"]
         if isinstance(augmentation, InceptionAugmentation):
             image = inception(image, record["seed"], augmentation, input_shape)
+        elif num_views > 1:
+            image = views(image, input_shape, num_views)
         else:
             image = fit(image, input_shape, config.crop_fraction)
         return {**record, **example, "image": image}
@@ -85,16 +93,17 @@ def _read(
         image = batch["image"]
         if isinstance(augmentation, ShiftAugmentation):
             image = shift(image, batch["seed"], augmentation.pixels)
-        valid, bad = batch["valid"], batch["bad"]
+        valid, bad, rank = batch["valid"], batch["bad"], image.shape.rank
         return {
-            "image": tf.where(bad[:, None, None, None], 0.0, image),
+            "image": tf.where(tf.reshape(bad, [-1] + [1] * (rank - 1)), 0.0, image),
             "label": batch["label"],
             "weight": tf.cast(valid & ~bad, tf.float32),
             "bad": tf.cast(valid & bad, tf.float32),
             "index": batch["index"],
         }
 
-    if source.in_batches and not isinstance(augmentation, InceptionAugmentation):
+    alone = isinstance(augmentation, InceptionAugmentation) or num_views > 1
+    if source.in_batches and not alone:
         return records.map(lambda record: finish(read(record)))
     rows = records.element_spec["index"].shape[0]
     examples = records.unbatch().map(read, tf.data.AUTOTUNE, deterministic=True)

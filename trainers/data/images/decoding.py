@@ -106,13 +106,28 @@ def decode_file(
     Raises:
       DataError: the file is missing or is not an intact image.
     """
+    return fit(read_image(source, input_shape[-1]), input_shape, crop_fraction)
+
+
+def read_image(source: str | os.PathLike[str] | bytes, num_channels: int) -> tf.Tensor:
+    """Reads a whole image.
+
+    Args:
+      source: path of an image file, or its bytes.
+      num_channels: 1 or 3.
+
+    Returns:
+      uint8 [h, w, num_channels].
+
+    Raises:
+      DataError: the file is missing or is not an intact image.
+    """
     name = "the given bytes" if isinstance(source, bytes) else os.fspath(source)
     try:
         encoded = source if isinstance(source, bytes) else tf.io.read_file(name)
-        image = decode(encoded, input_shape[-1])
+        return decode(encoded, num_channels)
     except tf.errors.OpError as error:
         raise DataError(
             f"cannot read the image {name}. Expected an intact JPEG, PNG, BMP, GIF or"
             f" WebP file. Received: {describe(error)}."
         ) from None
-    return fit(image, input_shape, crop_fraction)

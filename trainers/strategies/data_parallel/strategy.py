@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 
 from tfmodels.errors import ConfigError
+from trainers.abilities import Spreads
 from trainers.experiment import RunConfig
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard
-from trainers.interfaces import Spreads
 from trainers.interfaces import Stage
 from trainers.interfaces import Task
 from trainers.interfaces import Totals

@@ -2,15 +2,9 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
 from typing import runtime_checkable
-
-if TYPE_CHECKING:
-    from trainers.interfaces import Batch
-    from trainers.interfaces import Outputs
-    from trainers.sound import Sounds
 
 
 @runtime_checkable
@@ -45,11 +39,3 @@ class Spreads(Protocol):
         of a sequence from one another; the outputs are the same. With more than one
         shard, ``logits`` are a tuple of parts, each computed in a context of its own.
         """
-
-
-@runtime_checkable
-class Audible(Protocol):
-    """A task whose evaluations can be heard."""
-
-    def sounds(self, outputs: "Outputs", batch: "Batch") -> "dict[str, Sounds]":
-        """What is heard of an evaluated batch, by name."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from trainers.abilities import Audible
 from trainers.guards import check_readable
 from trainers.interfaces import Placed
 from trainers.interfaces import Stage

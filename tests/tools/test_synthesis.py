@@ -10,11 +10,14 @@ from tests.tools.test_translation_benchmarks import needs
 from tests.trainers.speaking import synthesiser
 from tests.trainers.speaking import write_voices
 from tests.trainers.tasks.test_language_models import write_run
+from tests.trainers.tasks.test_vocoding import MODEL as WAVERNN
+from tests.trainers.tasks.test_vocoding import vocoder
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tools.benchmark import BENCHMARKS
 from tools.benchmark.synthesis_speed import Sizes
 from tools.benchmark.synthesis_speed import synthesis_speed
+from trainers.configuration import load_experiment
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +102,43 @@ def test_the_benchmark_runs_at_a_size_that_says_nothing() -> None:
     assert found["decoder_step"].keys() == {"float32", "int8"}
     for step in found["decoder_step"].values():
         assert step["over_peer"]["ours"] > 0
+
+
+def test_a_vocoder_of_other_spectra(tfmodels: Command, run) -> None:
+    data = load_experiment(run / "config.yaml").data.plain()
+    other = vocoder(
+        {**data, "front_end": "s18"},
+        model={**WAVERNN, "mel_bins": 80, "upsampling": [15, 20]},
+    )
+    write_run(run.parent / "other", other, seed=1)
+    change = f"task.vocoder={run.parent / 'other'}"
+    code, _, err = tfmodels("predict", run, "abc", "--set", change)
+    assert code == ConfigError.exit_code
+    assert "other spectra than the model" in err
+    assert "s18" in err
+
+
+@pytest.mark.slow
+def test_an_artefact_speaks_in_any_voice(tfmodels: Command, run, tmp_path) -> None:
+    folder = tmp_path / "out"
+    options = ("--preset", "tflite_float32", "--output", folder)
+    assert tfmodels("export", run, *options)[0] == 0
+    code, out, err = tfmodels("verify", folder, "--max-examples", "2")
+    assert code == 0, (out, err)
+    voice = ("--speaker", "s2", "--accent", "es", "-o", tmp_path / "a.wav")
+    code, out, err = tfmodels("predict", folder, "abc. cab", *voice)
+    assert code == 0, err
+    mine = samples(tmp_path / "a.wav")
+    assert tfmodels("predict", run, "abc. cab", *voice)[0] == 0
+    assert len(mine) == len(samples(tmp_path / "a.wav")) > 0
+    code, _, err = tfmodels("predict", folder, "abc", "--speaker", "nobody")
+    assert code == ConfigError.exit_code
+    assert "s0, s1, s2" in err
+    code, _, err = tfmodels("predict", folder, "abc", "--set", "run.seed=1")
+    assert code == ConfigError.exit_code
+    assert "task.speaker" in err
+    code, _, err = tfmodels(
+        "export", run, "--preset", "tflite_int8", "--output", tmp_path / "int8"
+    )
+    assert code == ConfigError.exit_code
+    assert "tflite_dynamic" in err

@@ -90,6 +90,21 @@ RECIPES = (
         prepare=("data", "prepare", "espeak_voices", "--output", "data/voices"),
     ),
     Recipe(
+        "multilingual_tts/tiny",
+        "test/mcd_crossed",
+        10.5,
+        "the wanted voice with another text 11.2 dB",
+        (
+            "objective.alignment_weight=0",
+            "objective.guided_weight=1.0",
+            "objective.monotone_weight=0.6",
+            "objective.guidance_steps=2400",
+        ),
+        asks="at most",
+        figures="spoken",
+        prepare=("data", "prepare", "espeak_voices", "--output", "data/voices"),
+    ),
+    Recipe(
         "multidialect_asr/english_arabic",
         "test/wer",
         0.15,

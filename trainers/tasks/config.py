@@ -150,6 +150,12 @@ class SpeechSynthesisConfig(Config):
     kind: Literal["speech_synthesis"] = "speech_synthesis"
     max_frames: pydantic.PositiveInt = 192
     """Frames after which an evaluation takes it that an utterance does not end."""
+    listened: int = pydantic.Field(default=36, ge=0)
+    """Utterances, spread over a split, of which an evaluation makes sound, to compare
+    pitch and to have a recogniser listen."""
+    recogniser: str | None = None
+    """Folder of a run of `speech_recognition`, which an evaluation asks what is said,
+    in synthetic speech and in recordings; nothing is asked when absent."""
     speaker: str | None = None
     """Who says predictions; the first speaker when absent."""
     language: str | None = None

@@ -47,7 +47,8 @@ def convert_tacotron(path: Path, experiment: Experiment, workdir: Path) -> None:
             f" public22k. Received {data.front_end}."
         )
     table = open_synthesis(data, write=False).symbols
-    arrays = read_tacotron(Weights.read(path), experiment.model, table)
+    model: Any = experiment.model
+    arrays = read_tacotron(Weights.read(path), model, table)
     write_run(folder, experiment, lambda: arrays)
 
 

@@ -13,6 +13,7 @@ _ESPEAK = (
     *("data", "prepare", "espeak", "--output", "data/espeak"),
     *("--utterances", "1250"),
 )
+_VOICES = ("data", "prepare", "espeak_voices", "--output", "data/voices")
 RECIPES = (
     *(
         Recipe(
@@ -87,7 +88,23 @@ RECIPES = (
         "the wanted voice with another text 11.2 dB",
         asks="at most",
         figures="spoken",
-        prepare=("data", "prepare", "espeak_voices", "--output", "data/voices"),
+        prepare=_VOICES,
+    ),
+    Recipe(
+        "multilingual_tts/tiny",
+        "test/mcd_crossed",
+        6.4,
+        "fewer steps, above",
+        (
+            "run.steps=4764",
+            "run.evaluate_every=4764",
+            "optimizer.learning_rate.every=4764",
+            "objective.kl_steps=1200",
+            "objective.guidance_steps=1600",
+        ),
+        asks="at most",
+        figures="spoken",
+        prepare=_VOICES,
     ),
     Recipe(
         "multilingual_tts/tiny",
@@ -102,7 +119,7 @@ RECIPES = (
         ),
         asks="at most",
         figures="spoken",
-        prepare=("data", "prepare", "espeak_voices", "--output", "data/voices"),
+        prepare=_VOICES,
     ),
     Recipe(
         "multidialect_asr/english_arabic",

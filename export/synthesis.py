@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from export.interfaces import Endpoint
+from tfmodels.tacotron.config import MixtureConfig
 from tfmodels.text.symbols import Symbols
 from trainers.tasks.speaking import sayer
 from trainers.tasks.vocoders import Vocoder
@@ -17,7 +18,6 @@ ENCODE, STEP, POSTNET = "encode", "decode_step", "postnet"
 """Endpoints around which a host loops."""
 
 Named = dict[str, tf.Tensor]
-_MEMORY = ("values", "keys", "mask")
 
 
 class Synthesis:
@@ -122,9 +122,9 @@ class Synthesis:
         state = self._model.initial_state(memory)
         rows = tf.shape(memory["mask"])[0]
         first = tf.zeros([rows, self._config.mel_bins])
-        seen = [*_MEMORY, *["condition"] * self._is_fed]
+        seen = [spec.name for spec in self._seen() if spec.name.startswith("memory_")]
         return {
-            **{f"memory_{name}": memory[name] for name in seen},
+            **{name: memory[name.removeprefix("memory_")] for name in seen},
             **{f"state_{name}": each for name, each in state.items()},
             "frame": self._model.energies(first),
         }
@@ -139,9 +139,12 @@ class Synthesis:
             "state_alignment": [None],
             "state_cumulative": [None],
             "memory_values": [None, width],
-            "memory_keys": [None, config.attention.dim],
             "memory_mask": [None],
         }
+        if isinstance(config.attention, MixtureConfig):
+            shapes["state_cumulative"] = [config.attention.components]
+        else:
+            shapes["memory_keys"] = [None, config.attention.dim]
         if self._is_fed:
             shapes["memory_condition"] = [config.condition_dim]
         return [

@@ -26,6 +26,7 @@ from tools.launch.command import app as launch
 from tools.plan import plan_command
 from tools.predict import predict_command
 from tools.quiet import load_tensorflow
+from tools.synthesis import app as synthesis
 from tools.systems import systems_command
 from tools.train import train_command
 from tools.verify import verify_command
@@ -63,6 +64,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 app.add_typer(raml.app, name="raml")
 app.add_typer(recognition.app, name="recognition")
+app.add_typer(synthesis, name="synthesis")
 app.add_typer(convert, name="convert")
 app.add_typer(launch, name="launch")
 app.command("benchmark")(benchmark_command)

@@ -1,6 +1,5 @@
 """``tfmodels data``: look through an experiment's data, or write a data set."""
 
-import enum
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +13,15 @@ from tfmodels.errors import DataError
 from tools.config import Config
 from tools.config import Overrides
 from tools.console import print_to_terminal
+from tools.prepare.data_sets import DataSet
 from tools.prepare.digits import Layout
+from tools.prepare.recorded_voices import CORPORA
 
 if TYPE_CHECKING:
     from trainers.data.images.check import SourceReport
     from trainers.data.parallel.config import ParallelData
     from trainers.data.speech.config import SpeechData
+    from trainers.data.synthesis.config import SynthesisData
     from trainers.experiment import Experiment
 
 app = typer.Typer(no_args_is_help=True, help="Prepare and check data sets.")
@@ -27,32 +29,7 @@ app = typer.Typer(no_args_is_help=True, help="Prepare and check data sets.")
 _SHOWN = 50
 
 
-class DataSet(enum.StrEnum):
-    """Data sets that `prepare` can write."""
-
-    DIGITS = "digits"
-    """Handwritten digits that scikit-learn ships."""
-    KALDI = "kaldi"
-    """Speech in Kaldi's data folders."""
-    LIBRISPEECH = "librispeech"
-    """Read English: folders of speakers and chapters."""
-    COMMON_VOICE = "common_voice"
-    """Sentences read by volunteers: the folder of a language."""
-    SPEECH_COMMANDS = "speech_commands"
-    """Single English words, a folder for each."""
-    FSDD = "fsdd"
-    """English digits in six voices."""
-    ARABIC_DIGITS = "arabic_digits"
-    """Arabic digits, with tables of their speakers."""
-    CONNECTED_DIGITS = "connected_digits"
-    """What async_sequence/fsdd is tested with, made of the recordings of fsdd."""
-    ESPEAK = "espeak"
-    """Sentences in six dialects that eSpeak NG says, which is formant speech."""
-    ESPEAK_VOICES = "espeak_voices"
-    """Phrases in six voices and three languages to learn to speak from, by eSpeak NG,
-    which is formant speech."""
-    TONES = "tones"
-    """Tones in two dialects that contradict each other."""
+_RECORDED_VOICES = set(map(DataSet, CORPORA))
 
 
 @app.command()
@@ -66,6 +43,7 @@ def check(
     from trainers.data.config import UtteranceData
     from trainers.data.parallel.config import ParallelData
     from trainers.data.speech.config import SpeechData
+    from trainers.data.synthesis.config import SynthesisData
 
     experiment = load_experiment(config, overrides or ())
     if isinstance(experiment.data, ImageData):
@@ -74,7 +52,7 @@ def check(
         num_bad = _check_speech(experiment)
     elif isinstance(experiment.data, ParallelData):
         num_bad = _check_translations(experiment.data)
-    elif isinstance(experiment.data, SpeechData):
+    elif isinstance(experiment.data, SpeechData | SynthesisData):
         num_bad = _check_recordings(experiment.data)
     else:
         raise ConfigError(
@@ -137,6 +115,11 @@ def prepare(
         from tools.prepare.voices import prepare_voices
 
         section, batch_size = prepare_voices(output), 16
+    elif name in _RECORDED_VOICES:
+        from tools.prepare.recorded_voices import prepare_recorded_voices
+
+        section = prepare_recorded_voices(name.value, source, output)
+        batch_size = 16
     elif name is not DataSet.DIGITS:
         from tools.prepare.speech import prepare_speech
 
@@ -233,19 +216,22 @@ def _check_translations(data: "ParallelData") -> int:
     return sum(_print_bad(split, each.problems) for split, each in reports.items())
 
 
-def _check_recordings(data: "SpeechData") -> int:
+def _check_recordings(data: "SpeechData | SynthesisData") -> int:
     """Reads every recording, prints a table, and returns how many are unusable."""
     from rich.progress import Progress
     from rich.table import Table
 
     from trainers.data.speech.check import check_speech
+    from trainers.data.synthesis.check import check_synthesis
+    from trainers.data.synthesis.config import SynthesisData
 
+    look: Any = check_synthesis if isinstance(data, SynthesisData) else check_speech
     with Progress() as progress:
         bars = {
             split: progress.add_task(split, total=None)
             for split in ("train", *data.held_out_splits())
         }
-        reports = check_speech(
+        reports = look(
             data, lambda split, number: progress.advance(bars[split], number)
         )
     table = Table("split", "variety", "utterances")

@@ -34,6 +34,7 @@ from trainers.tasks.spoken import Spoken
 from trainers.tasks.spoken import joined
 from trainers.tasks.vocoders import Vocoder
 from trainers.tasks.vocoders import open_vocoder
+from trainers.tasks.voices import Script
 from trainers.tasks.voices import Voices
 
 _VOICES = "voices.json"
@@ -192,8 +193,18 @@ class SpeechSynthesisSignatures:
           ConfigError: there is no such voice or accent.
           DataError: there is nothing to say, or eSpeak NG is needed and not there.
         """
-        script = self._voices.script(source, self._task)
+        script = self._script(source)
         return joined(self._speaker(program)(script))
+
+    def _script(self, source: str) -> Script:
+        script = self._voices.script(source, self._task)
+        if script.languages:
+            raise ConfigError(
+                "an artefact says a text in one language. Expected one without marks"
+                " such as <es>hola</es>, or a run's folder in its place. Received"
+                f" {source[:70]!r}."
+            )
+        return script
 
     def _speaker(self, program: Program) -> Speaker:
         if SYNTHESIZE in program.endpoints:
@@ -236,7 +247,7 @@ class SpeechSynthesisSignatures:
                 " null, or no --stream. Received task.vocoder:"
                 f" {self._task.vocoder}."
             )
-        script = self._voices.script(source, self._task)
+        script = self._script(source)
         device = DeviceSynthesizer(program, self._config)
         preset = self._voices.preset
         for number in range(len(script.pieces)):

@@ -12,7 +12,9 @@ from tfmodels.tacotron.config import AttentionConfig
 
 Memory = dict[str, tf.Tensor]
 """``values`` floating-point [b, N, C], ``keys`` floating-point [b, N, A], ``mask``
-float32 [b, N], ``condition`` floating-point [b, K], what is fed to LSTMs."""
+float32 [b, N], ``condition`` floating-point [b, K], what is fed to LSTMs. Of texts in
+several languages ``switches`` floating-point [b, N, L], how far the language of each
+symbol is from that of the first."""
 # Of longer texts the matrices would cost more than the filters.
 _LONGEST_AS_MATRIX = 40
 
@@ -56,23 +58,28 @@ class LocationAttention(keras.layers.Layer):
         keys = product(memory, self.key_kernel)
         return keys if self.bias is None else keys + value(self.bias)
 
+    def start(self, memory: Memory) -> tf.Tensor:
+        """The sum of attention before the first step, zeros, float32 [b, N]."""
+        return tf.zeros_like(memory["mask"])
+
     def attender(
         self, memory: Memory
-    ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
         """A function of the query, [b, H], the last attention and its sum so far,
-        float32 [b, N], to the attention, float32 [b, N], exactly 0 on padding."""
+        float32 [b, N], to the attention, exactly 0 on padding, and the next sum."""
         keys, mask = memory["keys"], memory["mask"]
         query_kernel, score = value(self.query_kernel), value(self.score_kernel)[:, 0]
         # Far below all scores, in float16 too.
         padding = (1 - mask) * 3e4
         located = self._locator(keys)
 
-        def attend(query: Any, last: Any, total: Any) -> tf.Tensor:
+        def attend(query: Any, last: Any, total: Any) -> tuple[tf.Tensor, tf.Tensor]:
             seen = tf.stack([last, total], -1) if self._both else total[..., None]
             hidden = keys + tf.matmul(query, query_kernel)[:, None]
             hidden += located(tf.cast(seen, keys.dtype))
             scores = tf.reduce_sum(tf.tanh(hidden) * score, -1)
-            return tf.nn.softmax(tf.cast(scores, tf.float32) - padding) * mask
+            made = tf.nn.softmax(tf.cast(scores, tf.float32) - padding) * mask
+            return made, total + made
 
         return attend
 

@@ -5,6 +5,9 @@ al., arXiv 1810.07217; N the public weights of NVIDIA's Tacotron 2. The defaults
 Z19's, with phonemes.
 """
 
+from collections.abc import Mapping
+from typing import Annotated
+from typing import Any
 from typing import Literal
 
 import pydantic
@@ -31,6 +34,7 @@ class TextEncoderConfig(Config):
 class AttentionConfig(Config):
     """Additive attention that sees where it has looked (S18; arXiv 1506.07503)."""
 
+    kind: Literal["location"] = "location"
     dim: pydantic.PositiveInt = 128
     filters: pydantic.PositiveInt = 32
     kernel: pydantic.PositiveInt = 31
@@ -38,6 +42,29 @@ class AttentionConfig(Config):
     """The sum of all attention so far (S18), or beside it that of the last step (N)."""
     bias: bool = False
     """Add a bias to hidden nodes."""
+
+
+class MixtureConfig(Config):
+    """Attention that only goes on: a mixture of normal distributions over places, whose
+    softplus form is "v2b" (Battenberg et al., arXiv 1910.10288)."""
+
+    kind: Literal["mixture"] = "mixture"
+    components: pydantic.PositiveInt = 5
+    dim: pydantic.PositiveInt = 128
+    """Of the hidden layer."""
+
+
+def _kind_of_attention(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("kind", "location"))
+    return str(getattr(value, "kind", ""))
+
+
+AnyAttention = Annotated[
+    Annotated[AttentionConfig, pydantic.Tag("location")]
+    | Annotated[MixtureConfig, pydantic.Tag("mixture")],
+    pydantic.Discriminator(_kind_of_attention),
+]
 
 
 class DecoderConfig(Config):
@@ -112,7 +139,8 @@ class TacotronConfig(Config):
     frames_per_step: pydantic.PositiveInt = 1
     """Frames that a step of the decoder makes, r (S18: 1)."""
     encoder: TextEncoderConfig = TextEncoderConfig()
-    attention: AttentionConfig = AttentionConfig()
+    attention: AnyAttention = AttentionConfig()
+    """Which symbols a step of the decoder looks at."""
     decoder: DecoderConfig = DecoderConfig()
     postnet: PostNetConfig = PostNetConfig()
     residual: ResidualEncoderConfig | None = ResidualEncoderConfig()
@@ -121,6 +149,9 @@ class TacotronConfig(Config):
     """None when null."""
     batch_norm: BatchNorm = BatchNorm(momentum=0.99)
     """Of convolutions (N: momentum 0.9, epsilon 1e-5)."""
+    frozen_norm: bool = False
+    """Convolutions normalise by what is known already in training too, and learn no
+    more of it: where only a new voice is learned."""
     num_biases: Literal[1, 2] = 1
     """Bias vectors of an LSTM; of two the second is redundant (N)."""
 

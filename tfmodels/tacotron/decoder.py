@@ -16,15 +16,17 @@ from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
 from tfmodels.layers.seeded import kept
 from tfmodels.layers.seeded import uniforms
-from tfmodels.tacotron.attention import LocationAttention
 from tfmodels.tacotron.attention import Memory
 from tfmodels.tacotron.config import DecoderConfig
 from tfmodels.tacotron.config import TacotronConfig
+from tfmodels.tacotron.languages import language_shifts
+from tfmodels.tacotron.mixture import attention_of
 from tfmodels.tacotron.recurrent import zoned
 
 State = dict[str, tf.Tensor]
 """``h1``, ``c1``, ``h2``, ``c2`` floating-point [b, H]; ``context`` floating-point [b,
-C]; ``alignment`` and its sum ``cumulative``, float32 [b, N]."""
+C]; ``alignment`` float32 [b, N]; ``cumulative`` what attention remembers of all steps:
+its sum, float32 [b, N], or of a mixture its means, float32 [b, K]."""
 _PRENET = 1
 _ZONEOUT = 3
 _PRENET_LAYERS = 2
@@ -76,9 +78,7 @@ class Decoder(keras.layers.Layer):
             )
             lstm.build((None, width + context + fed))
             self.lstms.append(lstm)
-        self.attention = LocationAttention(
-            config.attention, hidden, context, name="attention"
-        )
+        self.attention = attention_of(config)
         made = config.mel_bins * config.frames_per_step
         self.frame_kernel = self.add_weight(
             shape=(hidden + context, made), name="frame_kernel"
@@ -101,8 +101,8 @@ class Decoder(keras.layers.Layer):
         zeros = tf.zeros([rows, hidden], values.dtype)
         state = dict.fromkeys(("h1", "c1", "h2", "c2"), zeros)
         state["context"] = tf.zeros_like(values[:, 0])
-        nowhere = tf.zeros_like(memory["mask"])
-        return {**state, "alignment": nowhere, "cumulative": nowhere}
+        state["alignment"] = tf.zeros_like(memory["mask"])
+        return {**state, "cumulative": self.attention.start(memory)}
 
     def noise(self, seed: tf.Tensor, steps: Any, start: Any = 0) -> tf.Tensor:
         """Dropout of the prenet, never off, floating-point [b, steps, 2, P].
@@ -221,6 +221,7 @@ class Decoder(keras.layers.Layer):
     def _stepper(self, memory: Memory, high: tf.Tensor) -> Any:
         """From the first LSTM's sums of what is known, a state and masks, the next."""
         attend = self.attention.attender(memory)
+        shifts = language_shifts(self._config, self.lstms, memory)
         values, context_dim = memory["values"], self._config.memory_dim
         parts = []
         for lstm in self.lstms:
@@ -232,16 +233,23 @@ class Decoder(keras.layers.Layer):
             parts.append(tf.concat([seen, value(lstm.recurrent_kernel)], 0))
 
         def step(sums: tf.Tensor, state: State, masks: Any) -> State:
+            low_shift, high_shift = shifts(state["alignment"])
             seen = tf.concat([state["context"], state["h1"]], -1)
             h, c, _ = gated(
-                sums + tf.matmul(seen, parts[0]), state["c1"], None, "standard"
+                sums + tf.matmul(seen, parts[0]) + low_shift,
+                state["c1"],
+                None,
+                "standard",
             )
             h1, c1 = self._regularised((h, c), (state["h1"], state["c1"]), masks, 0)
-            alignment = attend(h1, state["alignment"], state["cumulative"])
+            alignment, cumulative = attend(h1, state["alignment"], state["cumulative"])
             context = tf.matmul(tf.cast(alignment, values.dtype)[:, None], values)[:, 0]
             seen = tf.concat([h1, context, state["h2"]], -1)
             h, c, _ = gated(
-                high + tf.matmul(seen, parts[1]), state["c2"], None, "standard"
+                high + tf.matmul(seen, parts[1]) + high_shift,
+                state["c2"],
+                None,
+                "standard",
             )
             h2, c2 = self._regularised((h, c), (state["h2"], state["c2"]), masks, 2)
             return {
@@ -251,7 +259,7 @@ class Decoder(keras.layers.Layer):
                 "c2": c2,
                 "context": context,
                 "alignment": alignment,
-                "cumulative": state["cumulative"] + alignment,
+                "cumulative": cumulative,
             }
 
         return step

@@ -26,7 +26,7 @@ class TextEncoder(keras.layers.Layer):
     def __init__(self, config: TacotronConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         encoder = config.encoder
-        self._rate = encoder.dropout_rate
+        self._rate, self._frozen = encoder.dropout_rate, config.frozen_norm
         start = keras.initializers.RandomNormal(0, config.table_std)
         self.embedding = self.add_weight(
             shape=(config.num_symbols, encoder.dim), initializer=start, name="symbols"
@@ -76,7 +76,7 @@ class TextEncoder(keras.layers.Layer):
         x *= tf.cast(mask, x.dtype)
         seed = source["seed"] if training else None
         for number, layer in enumerate(self.convolutions):
-            x, _ = layer.run(x, mask, training)
+            x, _ = layer.run(x, mask, training and not self._frozen)
             x = dropped(x, seed, 10 + number, self._rate)
         return self.lstm.run(x, mask, seed), mask
 

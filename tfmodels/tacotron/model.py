@@ -20,6 +20,7 @@ from tfmodels.tacotron.decoder import State
 from tfmodels.tacotron.encoders import ResidualEncoder
 from tfmodels.tacotron.encoders import TextEncoder
 from tfmodels.tacotron.free_running import free_run
+from tfmodels.tacotron.languages import among_told
 from tfmodels.tacotron.postnet import PostNet
 
 _RESIDUAL = 2
@@ -199,7 +200,8 @@ class Tacotron(keras.Model):
           source: ``symbols`` and, where the model has them, ``tones`` int32 [b, N];
             ``symbol_lengths`` int32 [b]; ``speaker`` float32 [b, S] and ``language``
             float32 [b, L], shares of all of them; optionally ``residual`` float32 [b,
-            Z], the prior's mean, zeros, if absent.
+            Z], the prior's mean, zeros, if absent, and ``token_languages`` float32 [b,
+            N, L], in place of ``language`` one for each symbol.
         """
         encodings, text = self.encoder.run(source)
         return self._memory(encodings, text, source, source.get("residual"))
@@ -214,8 +216,15 @@ class Tacotron(keras.Model):
         dtype, config = encodings.dtype, self._config
         rows = tf.shape(encodings)[0]
         told = [tf.zeros([rows, 0], dtype)]
+        switches = None
         for name, table in self.tables.items():
-            told.append(tf.matmul(tf.cast(source[name], dtype), value(table)))
+            if name == "language" and "token_languages" in source:
+                each = tf.cast(source["token_languages"], dtype)
+                languages = product(each, value(table))
+                told.append(languages[:, 0])
+                switches = (languages - languages[:, :1]) * tf.cast(text, dtype)
+            else:
+                told.append(tf.matmul(tf.cast(source[name], dtype), value(table)))
         if config.residual:
             if residual is None:
                 residual = tf.zeros([rows, config.residual.dim])
@@ -224,14 +233,13 @@ class Tacotron(keras.Model):
         values = encodings
         if config.conditioning == "memory":
             spread = condition[:, None] * tf.cast(text, dtype)
+            if switches is not None:
+                spread, switches = spread + among_told(config, switches), None
             values = tf.concat([values, spread], -1)
         keys = self.decoder.attention.keys(values)
-        return {
-            "values": values,
-            "keys": keys,
-            "mask": text[..., 0],
-            "condition": condition,
-        }
+        memory = {"values": values, "keys": keys, "mask": text[..., 0]}
+        memory["condition"] = condition
+        return memory if switches is None else {**memory, "switches": switches}
 
     def initial_state(self, memory: Memory) -> State:
         """The state before the first frame; see `tfmodels.tacotron.decoder.State`."""

@@ -21,7 +21,7 @@ class PostNet(keras.layers.Layer):
     def __init__(self, config: TacotronConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         postnet = config.postnet
-        self._rate = postnet.dropout_rate
+        self._rate, self._frozen = postnet.dropout_rate, config.frozen_norm
         self.reach = postnet.convolutions * (postnet.kernel // 2)
         """Frames before and after one that matter to it."""
         self.convolutions = []
@@ -59,6 +59,6 @@ class PostNet(keras.layers.Layer):
         """
         x = mel = mel * tf.cast(mask, mel.dtype)
         for number, layer in enumerate(self.convolutions):
-            x, _ = layer.run(x, mask, training)
+            x, _ = layer.run(x, mask, training and not self._frozen)
             x = dropped(x, seed, 30 + number, self._rate)
         return mel + x

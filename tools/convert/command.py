@@ -63,6 +63,52 @@ def transformer_command(
     )
 
 
+@app.command("tacotron")
+def tacotron_command(
+    weights: Annotated[
+        Path, typer.Argument(help="A .npz file: NVIDIA's arrays under their own names.")
+    ],
+    config: Config,
+    workdir: Annotated[Path, typer.Option(help="Folder of the run, new.")],
+    overrides: Overrides = None,
+) -> None:
+    """Make a run folder of the public Tacotron 2."""
+    from tools.convert.tacotron import convert_tacotron
+    from tools.quiet import load_tensorflow
+    from trainers.configuration import load_experiment
+
+    experiment = load_experiment(config, overrides or ())
+    load_tensorflow()
+    convert_tacotron(weights, experiment, workdir)
+    print_to_terminal(
+        f"Converted to {workdir}. Hear it with: tfmodels predict {workdir} 'Hello.' -o"
+        " hello.wav"
+    )
+
+
+@app.command("voices")
+def voices_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a synthesiser's run.")],
+    workdir: Annotated[Path, typer.Option(help="Folder of the new run.")],
+    steps: Annotated[str, typer.Option(help="How long it is to train.")] = "300",
+    alone: Annotated[
+        bool,
+        typer.Option(help="Learn the new voices' own numbers, and nothing else."),
+    ] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Make a run that learns more voices; --set data.manifests says whose."""
+    from tools.convert.voices import convert_voices
+    from tools.quiet import load_tensorflow
+
+    load_tensorflow()
+    added = convert_voices(run, workdir, steps, alone, overrides or ())
+    print_to_terminal(
+        f"Converted to {workdir}, with {', '.join(added)}. Train it with: tfmodels"
+        f" train {workdir}/config.yaml --workdir {workdir}"
+    )
+
+
 @app.command("adapters")
 def adapters_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run in floating point.")],

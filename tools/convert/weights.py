@@ -67,6 +67,10 @@ class Weights:
         if not np.array_equal(self.take(name, *expected.shape), expected):
             self._problems.append(f"{name} differs from the array that it shares")
 
+    def pass_over(self, name: str) -> None:
+        """Leaves out an array that is no weight, whether it is there or not."""
+        self._taken.add(name)
+
     def finish(self) -> None:
         """Makes sure that all is well and nothing is left.
 

@@ -66,8 +66,11 @@ class SynthesisConfig(Config):
     """Weight at first of attention far from the diagonal (arXiv 1710.08969)."""
     guided_width: float = pydantic.Field(default=0.2, gt=0)
     """How far from it attention is free, a share of the lengths."""
+    monotone_weight: float = pydantic.Field(default=0.0, ge=0)
+    """Weight at first of ``-log`` of the attention of all ways through the text in its
+    order, which needs no times (arXiv 2108.10447)."""
     alignment_weight: float = pydantic.Field(default=0.0, ge=0)
     """Weight at first of ``-log`` of the attention to the true symbol, where the times
     of phonemes are known."""
     guidance_steps: pydantic.PositiveInt = 10_000
-    """Steps in which both weights fall to 0."""
+    """Steps in which what guides attention falls to 0."""

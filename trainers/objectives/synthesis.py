@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # What a true symbol without attention counts: -log of this.
 _LEAST_SHARE = 1e-3
+_NEVER = -1e9
 
 
 class Synthesis(Objective):
@@ -79,6 +80,13 @@ class Synthesis(Objective):
             )
             terms["guided"] = (tf.reduce_sum(off * steps), tf.reduce_sum(steps))
             total += config.guided_weight * left * per.step * terms["guided"][0]
+        if config.monotone_weight:
+            lost = monotone_surprise(
+                outputs["alignment"], tf.reduce_sum(steps, 1), batch["symbol_lengths"]
+            )
+            terms["monotone"] = tf.reduce_sum(lost * batch["weight"]), terms["stop"][1]
+            factor = config.monotone_weight * left * per.step
+            total += factor * terms["monotone"][0]
         if config.alignment_weight:
             share, known = attention_to_truth(outputs["alignment"], batch["token"])
             known *= steps
@@ -149,6 +157,44 @@ def off_diagonal(
     return tf.reduce_sum(
         alignment * (1 - tf.exp(-tf.square(away) / (2 * width**2))), -1
     )
+
+
+def monotone_surprise(
+    alignment: tf.Tensor, steps: tf.Tensor, symbols: tf.Tensor
+) -> tf.Tensor:
+    """``-log`` of the attention of all ways through the texts in their order, [b].
+
+    What is multiplied along a way is the attention of each step to the symbol that the
+    way is at; ways are added up (Badlani et al., arXiv 2108.10447, whose steps are
+    single frames). A way stays at a symbol, goes to the next, or passes over one, as a
+    step may be longer than a phoneme; it begins at one of the first two, and ends at
+    one of the last two.
+
+    Args:
+      alignment: float32 [b, S, N].
+      steps: float32 [b], of each row, at least 1.
+      symbols: int32 [b], of each row.
+    """
+    scores = tf.math.log(tf.transpose(alignment, (1, 0, 2)) + _LEAST_SHARE)
+    count, length = alignment.shape[1], alignment.shape[2]
+    place = tf.range(length)
+    going = tf.transpose(tf.sequence_mask(tf.cast(steps, tf.int32), count))
+
+    def behind(ways: tf.Tensor, number: int) -> tf.Tensor:
+        edges = [[0, 0], [number, 0]]
+        return tf.pad(ways[:, : length - number], edges, constant_values=_NEVER)
+
+    def onward(ways: tf.Tensor, now: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        score, is_there = now
+        from_all = tf.stack([ways, behind(ways, 1), behind(ways, 2)])
+        after = tf.reduce_logsumexp(from_all, 0) + score
+        return tf.where(is_there[:, None], after, ways)
+
+    first = scores[0] + tf.where(place < 2, 0.0, _NEVER)
+    ways = tf.foldl(onward, (scores[1:], going[1:]), first)
+    to_end = symbols[:, None] - place
+    is_last = (to_end == 1) | (to_end == 2)
+    return -tf.reduce_logsumexp(tf.where(is_last, ways, _NEVER), -1)
 
 
 def attention_to_truth(

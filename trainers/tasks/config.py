@@ -105,6 +105,10 @@ class SpeechRecognitionConfig(Config):
     )
     """How evaluations and predictions look for what was said. Lengths count encodings;
     keys that are absent have the defaults of any search."""
+    start_from: str | None = None
+    """Folder of a run of the same recogniser with ``model.conditioning: null``, whose
+    weights are the first ones: clusters begin as copies with some noise. Whoever opens
+    the run later opens that one too, unless null is given then."""
     variety_known: bool = True
     """Whether an evaluation tells the model the variety of each utterance; a prediction
     never does."""
@@ -146,6 +150,12 @@ class SpeechSynthesisConfig(Config):
     kind: Literal["speech_synthesis"] = "speech_synthesis"
     max_frames: pydantic.PositiveInt = 192
     """Frames after which an evaluation takes it that an utterance does not end."""
+    listened: int = pydantic.Field(default=36, ge=0)
+    """Utterances, spread over a split, of which an evaluation makes sound, to compare
+    pitch and to have a recogniser listen."""
+    recogniser: str | None = None
+    """Folder of a run of `speech_recognition`, which an evaluation asks what is said,
+    in synthetic speech and in recordings; nothing is asked when absent."""
     speaker: str | None = None
     """Who says predictions; the first speaker when absent."""
     language: str | None = None

@@ -1,6 +1,7 @@
 """Speech synthesis: texts in, mel spectra in any voice and language out."""
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from trainers.interfaces import Shard
 from trainers.interfaces import Totals
 from trainers.sound import Sounds
 from trainers.tasks import synthesis_pictures as pictures
+from trainers.tasks.adversary import clipped_by_adversary
 from trainers.tasks.config import SpeechSynthesisConfig
 from trainers.tasks.models import build_model
 from trainers.tasks.models import check_model
@@ -33,6 +35,10 @@ from trainers.tasks.voices import Voices
 from trainers.totals import means
 
 _SOURCE = ("symbols", "tones", "symbol_lengths", "speaker", "language")
+
+# Share of recordings about which a judge must be right.
+_TRUSTED = 0.95
+_LOG = logging.getLogger(__name__)
 
 
 class FramesPer(NamedTuple):
@@ -72,7 +78,9 @@ class SpeechSynthesis:
             "num_languages": len(source.languages),
             "mel_bins": source.feature_dim,
         }
-        check_model(model, data, sizes)
+        # A model without a table is told nothing, whatever the data have.
+        told = {name: n for name, n in sizes.items() if getattr(model, name)}
+        check_model(model, data, told)
         self._r: int = model.frames_per_step
         for bucket in data.buckets:
             if bucket.frames % self._r:
@@ -86,7 +94,13 @@ class SpeechSynthesis:
             "train",
             *(name for name in held_out if name != "reference"),
         )
-        self._judge = SynthesisJudge(source, ("train", *held_out), self._r)
+        self._judge = SynthesisJudge(
+            source,
+            ("train", *held_out),
+            self._r,
+            config.listened,
+            config.recogniser,
+        )
         self.batch_size: int = data.batch_size
         self.steps_per_epoch: int = source.steps_per_epoch
         training = source.split("train")
@@ -189,8 +203,17 @@ class SpeechSynthesis:
         return totals
 
     def report(self, totals: Totals) -> dict[str, float]:
-        """The means."""
-        return means(totals)
+        """The means; a judge that does not know recordings is named in the log."""
+        figures = means(totals)
+        for name in ("speaker_id", "language_id"):
+            share = figures.get(f"{name}_recorded", 1.0)
+            if share < _TRUSTED:
+                _LOG.warning(
+                    "%s: the judge is right about %.1f %% of recordings, not %.0f; its"
+                    " figures say little, for which data.reference is too small",
+                    *(name, 100 * share, 100 * _TRUSTED),
+                )
+        return figures
 
     def figures(self, outputs: Outputs, batch: Batch, totals: Totals) -> dict[str, Any]:
         """Some utterances as they were recorded and as the model says them, their
@@ -219,8 +242,9 @@ class SpeechSynthesis:
         return {"mel": pictures.recorded(batch, preset.sample_rate / preset.hop)}
 
     def diagnostics(self, model: keras.Model, batch: Batch) -> dict[str, float]:
-        """How much of its attention a step gives to one symbol, in the mean; and
-        numbers of the residual that say something."""
+        """How much of its attention a step gives to one symbol, in the mean; numbers of
+        the residual that say something; and the share of the numbers of the adversary's
+        gradient that its clip changes."""
         outputs = model(self.inputs(batch), training=False)
         peak = np.asarray(outputs["alignment"]).max(axis=-1)
         steps = -(-np.asarray(batch["frames"]) // self._r)
@@ -231,6 +255,8 @@ class SpeechSynthesis:
             spread = np.asarray(outputs["residual_mean"]).var(axis=0)
             # What Burda et al., arXiv 1509.00519, take an active unit to be.
             signs["active_units"] = float(np.sum(spread > 0.01))
+        if "speaker_logits" in outputs:
+            signs["adversary_clipped"] = float(clipped_by_adversary(model, batch))
         return signs
 
     def predict(self, model: keras.Model, source: str) -> Spoken:
@@ -251,5 +277,13 @@ class SpeechSynthesis:
         lengths = tf.TensorSpec([None], tf.int32)
         seed = tf.TensorSpec([None, 2], tf.int64)
         spec = {**numbers, **shares, "symbol_lengths": lengths, "seed": seed}
-        compiled = tf.function(say, autograph=False, input_signature=[spec])
+        switching = {**spec, "token_languages": tf.TensorSpec([None, None, None])}
+        plain, mixed = (
+            tf.function(say, autograph=False, input_signature=[each])
+            for each in (spec, switching)
+        )
+
+        def compiled(source: dict[str, Any]) -> dict[str, Any]:
+            return (mixed if "token_languages" in source else plain)(source)
+
         return Speaker(compiled, self.voices, self._run.seed)

@@ -6,18 +6,33 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmodels.metrics.alignment_health import alignment_health
 from tfmodels.metrics.alignment_health import boundary_error
 from tfmodels.metrics.cepstral_distortion import cepstral_distortion
 from tfmodels.metrics.discriminant import LinearDiscriminant
+from tfmodels.metrics.discriminant import RidgeClassifier
+from tfmodels.metrics.discriminant import language_print
 from tfmodels.metrics.discriminant import voice_print
 from tfmodels.tacotron.free_running import STOP_REASONS
+from trainers.data.speech.manifest import Utterance
 from trainers.data.synthesis.source import SynthesisSource
 from trainers.interfaces import Batch
 from trainers.interfaces import Outputs
 from trainers.interfaces import Totals
+from trainers.tasks.synthesis_listening import Ear
 
 _AT_ONCE = 32
-_FIGURES = ("mcd", "nearer", "speaker_id", "boundary_ms", "boundary_ms_taught")
+_FIGURES = (
+    *("mcd", "nearer", "speaker_id", "language_id"),
+    *("coverage", "monotone", "skips", "repeats"),
+    *("log_f0_rmse", "voicing_error", "character_errors"),
+)
+"""Of seen and of crossed pairs apart."""
+_TOGETHER = (
+    *("speaker_id_recorded", "language_id_recorded", "character_errors_recorded"),
+    *("boundary_ms", "boundary_ms_taught"),
+)
+_ALL = (*_FIGURES, *_TOGETHER)
 
 
 class SynthesisJudge:
@@ -28,16 +43,30 @@ class SynthesisJudge:
     """
 
     def __init__(
-        self, source: SynthesisSource, splits: tuple[str, ...], frames_per_step: int
+        self,
+        source: SynthesisSource,
+        splits: tuple[str, ...],
+        frames_per_step: int,
+        listened: int = 0,
+        recogniser: str | None = None,
     ) -> None:
-        """Takes the data; recordings are read when they are first asked for."""
+        """Takes the data; recordings are read when they are first asked for.
+
+        Args:
+          source: the data.
+          splits: names of all splits, in the order of their numbers.
+          frames_per_step: r.
+          listened: of how many utterances of a split sound is made.
+          recogniser: folder of a run that listens to it.
+        """
         self._source, self._splits = source, splits
         self._r = frames_per_step
         preset = source.front_end.preset
         self._step_ms = 1000 * frames_per_step * preset.hop / preset.sample_rate
         self._recorded = functools.cache(self._read)
         self._numbers = functools.cache(self._numbered)
-        self._discriminant = functools.cache(self._fitted)
+        self._discriminants = functools.cache(self._fitted)
+        self._listened, self._ear = listened, Ear(source.front_end, recogniser)
         self.knows_speakers = "reference" in splits
         """Whether there are recordings to learn from who speaks."""
 
@@ -45,10 +74,15 @@ class SynthesisJudge:
         """Figures of a batch.
 
         ``mcd_seen`` and ``mcd_crossed`` are decibels to the recording of the same text;
-        ``speaker_id_*`` the shares whose speaker a linear discriminant of reference
-        recordings finds; ``nearer_crossed`` the share nearer to the recording of the
-        voice than to those of all voices of the language; ``boundary_ms`` how far
-        beginnings of phonemes are from where they are in the recording, as attention
+        ``speaker_id_*`` and ``language_id_*`` the shares whose speaker and whose
+        language linear judges of reference recordings find, ``*_recorded`` in
+        the recordings of the same texts; of alignments ``coverage_*``, ``monotone_*``,
+        ``skips_*`` and ``repeats_*``, see `AlignmentHealth`; of some utterances
+        ``log_f0_rmse_*`` and ``voicing_error_*``, see `PitchErrors`, and
+        ``character_errors_*`` of a recogniser; ``nearer_crossed`` the share nearer to
+        the recording of the voice than to those of all voices of the language;
+        ``boundary_ms`` how far beginnings of phonemes are from where they are in the
+        recording, as attention
         tells, and ``boundary_ms_taught`` the same of a model that hears the recording,
         whose own pace does not matter; ``stop_failures`` those that did not end,
         ``ended`` those that did, and ``attention_stops`` those that ended only because
@@ -66,22 +100,23 @@ class SynthesisJudge:
                 *(made[name] for name in names),
                 taught,
                 *(batch[name] for name in ("split", "index", "token", "frames")),
+                batch["symbol_lengths"],
             ],
             tf.float32,
             stateful=False,
         )
-        found = tf.ensure_shape(found, [None, 1 + len(_FIGURES)])
+        found = tf.ensure_shape(found, [None, 1 + len(_ALL)])
         weight = batch["weight"]
         crossed = found[:, 0] * weight
         kinds = {"seen": weight - crossed, "crossed": crossed}
         totals: Totals = {}
-        for place, name in enumerate(_FIGURES, 1):
+        for place, name in enumerate(_ALL, 1):
             known = tf.cast(tf.math.is_finite(found[:, place]), tf.float32)
             value = tf.where(known > 0, found[:, place], 0.0)
             for kind, there in kinds.items():
                 pair = tf.reduce_sum(value * there), tf.reduce_sum(known * there)
                 totals[f"{name}_{kind}"] = pair
-        for name in _FIGURES[-2:]:
+        for name in _TOGETHER:
             parts = [totals.pop(f"{name}_{kind}") for kind in kinds]
             sums, counts = zip(*parts, strict=True)
             totals[name] = tf.add_n(sums), tf.add_n(counts)
@@ -104,46 +139,78 @@ class SynthesisJudge:
         index: Any,
         token: Any,
         frames: Any,
+        symbols: Any,
     ) -> np.ndarray:
-        """For each row whether it is crossed, and `_FIGURES`, NaN where not known."""
-        found = np.full([len(index), 1 + len(_FIGURES)], np.nan, np.float32)
+        """For each row whether it is crossed, and `_ALL`, NaN where not known."""
+        found = np.full([len(index), 1 + len(_ALL)], np.nan, np.float32)
         for row, number in enumerate(index):
             made = energies[row, : lengths[row]]
             known = token[row, self._r // 2 : frames[row] : self._r]
-            late = [np.nan, np.nan]
+            said = alignment[row, : lengths[row] // self._r, : symbols[row]]
+            late = {}
             if np.any(known >= 0):
-                said = alignment[row, : lengths[row] // self._r]
                 heard = taught[row, : -(-frames[row] // self._r)]
-                late = [
-                    boundary_error(steps, known, self._step_ms)
-                    for steps in (said, heard)
-                ]
+                late = {
+                    "boundary_ms": boundary_error(said, known, self._step_ms),
+                    "boundary_ms_taught": boundary_error(heard, known, self._step_ms),
+                }
+            health = alignment_health(said)._asdict() if len(said) else {}
             name = self._splits[split[row]]
-            found[row] = [*self._row(made, name, int(number)), *late]
+            figures = {**late, **health, **self._row(made, name, int(number))}
+            found[row, 0] = figures["crossed"]
+            for place, key in enumerate(_ALL, 1):
+                found[row, place] = figures.get(key, np.nan)
         return found
 
-    def _row(self, made: np.ndarray, name: str, number: int) -> list[float]:
-        """All but the times."""
+    def _row(self, made: np.ndarray, name: str, number: int) -> dict[str, float]:
+        """All that alignments do not tell."""
         source = self._source
         entry = source.utterances(name)[number]
         mel = self._recorded(name)
-        distance = cepstral_distortion(made, mel[number]).decibel
+        distance, path = cepstral_distortion(made, mel[number])
         crossed = (entry.speaker, entry.lang) not in source.pairs
+        figures = {"crossed": float(crossed), "mcd": distance}
         same = {
             speaker: self._numbers(name).get((speaker, entry.lang, entry.text))
             for speaker, language in source.pairs
             if language == entry.lang
         }
         natives = [n for n in same.values() if n is not None]
-        nearer = np.nan
         if crossed and natives and len(natives) == len(same):
             others = [cepstral_distortion(made, mel[n]).decibel for n in natives]
-            nearer = float(distance < min(others))
-        right = np.nan
+            figures["nearer"] = float(distance < min(others))
         if self.knows_speakers:
-            guess = self._discriminant().predict(voice_print(made)[None])[0]
-            right = float(source.speakers[guess] == entry.speaker)
-        return [float(crossed), distance, nearer, right]
+            for end, heard in (("", made), ("_recorded", mel[number])):
+                for what, right in self._recognised(heard, entry).items():
+                    figures[f"{what}{end}"] = right
+        return figures | self._listen(made, path, name, number)
+
+    def _recognised(self, mel: np.ndarray, entry: Utterance) -> dict[str, float]:
+        """Whether a spectrum is taken for one of its speaker, and of its language."""
+        source, (speakers, languages) = self._source, self._discriminants()
+        speaker = speakers.predict(voice_print(mel)[None])[0]
+        language = languages.predict(language_print(mel)[None])[0]
+        return {
+            "speaker_id": float(source.speakers[speaker] == entry.speaker),
+            "language_id": float(source.languages[language] == entry.lang),
+        }
+
+    def _listen(
+        self, made: np.ndarray, path: np.ndarray, name: str, number: int
+    ) -> dict[str, float]:
+        """What only sound tells, of some utterances that are spread over a split."""
+        entries = self._source.utterances(name)
+        if not self._listened or number % -(-len(entries) // self._listened):
+            return {}
+        entry, ear = entries[number], self._ear
+        sound, recorded = ear.sound(made), ear.recording(entry)
+        rmse, voicing = ear.pitch(sound, recorded, path)
+        return {
+            "log_f0_rmse": rmse,
+            "voicing_error": voicing,
+            "character_errors": ear.wrong_characters(sound, entry.text),
+            "character_errors_recorded": ear.wrong_characters(recorded, entry.text),
+        }
 
     def _numbered(self, name: str) -> dict[tuple[Any, Any, str], int]:
         entries = self._source.utterances(name)
@@ -163,6 +230,10 @@ class SynthesisJudge:
             spectra += [row[:length] for row, length in rows]
         return spectra
 
-    def _fitted(self) -> LinearDiscriminant:
-        prints = np.stack([voice_print(mel) for mel in self._recorded("reference")])
-        return LinearDiscriminant(prints, self._source.split("reference").speaker)
+    def _fitted(self) -> tuple[LinearDiscriminant, RidgeClassifier]:
+        """Judges of speakers and of languages."""
+        spectra, split = self._recorded("reference"), self._source.split("reference")
+        return (
+            LinearDiscriminant(np.stack([*map(voice_print, spectra)]), split.speaker),
+            RidgeClassifier(np.stack([*map(language_print, spectra)]), split.language),
+        )

@@ -13,7 +13,10 @@ from tfmodels.audio.presets import MelPreset
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tfmodels.text.graphemes import normalized
+from tfmodels.text.mnemonics import SPACE
 from tfmodels.text.pieces import cut
+from tfmodels.text.spans import language_spans
+from tfmodels.text.symbols import NO_TONE
 from tfmodels.text.symbols import Encoded
 from tfmodels.text.symbols import Symbols
 from trainers.data.synthesis.espeak_voices import phonemes_of
@@ -34,6 +37,9 @@ class Script(NamedTuple):
     """float32 [1, L], shares of the languages in whose manner it is said."""
     unknown: tuple[str, ...]
     """Symbols that the model does not know."""
+    languages: tuple[np.ndarray, ...] = ()
+    """Of a text in several languages, shares of the languages of each symbol of each
+    piece, float32 [N, L]."""
 
     def rows(self, first: int, last: int) -> dict[str, np.ndarray]:
         """Pieces from one to the one before another as the model's `encode` takes
@@ -48,6 +54,14 @@ class Script(NamedTuple):
         for row, (piece, length) in enumerate(zip(chosen, lengths, strict=True)):
             rows["symbols"][row, :length] = piece.ids
             rows["tones"][row, :length] = piece.tones
+        if self.languages:
+            width = rows["symbols"].shape[1]
+            rows["token_languages"] = np.stack(
+                [
+                    np.pad(each, [[0, width - len(each)], [0, 0]])
+                    for each in self.languages[first:last]
+                ]
+            )
         return {
             **rows,
             "symbol_lengths": np.array(lengths, np.int32),
@@ -121,7 +135,8 @@ class Voices:
         """A text in the configured voice, language and accent.
 
         Texts are cut into sentences, and those into pieces no longer than what the
-        model was taught.
+        model was taught. Parts between marks, as in ``<es>hola</es>``, are of another
+        language, and said in its manner.
 
         Raises:
           ConfigError: the voice or the accent is not one of the model's.
@@ -140,36 +155,59 @@ class Voices:
         accent = shares("accent", config.accent or language, self.languages)
         if not text.strip():
             raise _nothing(text)
-        pieces, pauses = self._pieces(text, language)
-        unknown = tuple(symbol for piece in pieces for symbol in piece.unknown)
-        known = [
-            (piece, pause)
-            for piece, pause in zip(pieces, pauses, strict=True)
-            if len(piece.ids) - 1 > len(piece.unknown)
-        ]
-        if not known:
-            raise _nothing(text)
-        kept, behind = zip(*known, strict=True)
-        return Script(kept, behind, speaker, accent, unknown)
-
-    def _pieces(self, text: str, language: str) -> tuple[list[Encoded], list[float]]:
+        spans = language_spans(text)
         table = self.symbols
-        units: Sequence[str]
-        tones: Sequence[int] = ()
+        units: list[str] = []
+        tones: list[int] = []
+        manners: list[np.ndarray] = []
+        for span in spans:
+            found, of_each = self._units(span.text, span.language or language, units)
+            units += found
+            tones += of_each
+            manner = accent
+            if span.language is not None:
+                manner = shares("language of a part", span.language, self.languages)
+            manners += [manner[0]] * len(found)
         sizes = None
-        if table.kind == "phonemes":
-            found = phonemes_of(text, language)
-            units, tones = found.names, found.tones if self.tones else ()
-        else:
-            units = list(normalized(text, table.lower_case))
-            if table.kind == "bytes":
-                sizes = [len(unit.encode()) for unit in units]
-        cuts = cut(units, self.longest - 1, sizes)
-        encoded = [
-            table.encode(units[each.begin : each.end], tones[each.begin : each.end])
-            for each in cuts
-        ]
-        return encoded, [each.pause for each in cuts]
+        if table.kind == "bytes":
+            sizes = [len(unit.encode()) for unit in units]
+        pieces, behind, languages = [], [], []
+        unknown: tuple[str, ...] = ()
+        for each in cut(units, self.longest - 1, sizes):
+            begin, end = each.begin, each.end
+            piece = table.encode(units[begin:end], tones[begin:end])
+            unknown += piece.unknown
+            if len(piece.ids) - 1 > len(piece.unknown):
+                pieces.append(piece)
+                behind.append(each.pause)
+                counts = sizes[begin:end] if sizes else 1
+                rows = np.repeat(np.stack(manners[begin:end]), counts, axis=0)
+                # The end is of the last one's.
+                languages.append(np.concatenate([rows, rows[-1:]]))
+        if not pieces:
+            raise _nothing(text)
+        several = any(span.language is not None for span in spans)
+        return Script(
+            tuple(pieces),
+            tuple(behind),
+            speaker,
+            accent,
+            unknown,
+            tuple(languages) if several else (),
+        )
+
+    def _units(
+        self, text: str, language: str, before: Sequence[str]
+    ) -> tuple[list[str], list[int]]:
+        """Units of a part of a text and their tones, behind others."""
+        if self.symbols.kind != "phonemes":
+            units = list(normalized(text, self.symbols.lower_case))
+            units = [" "] * bool(before) + units
+            return units, [NO_TONE] * len(units)
+        found = phonemes_of(text, language)
+        space = [SPACE] * bool(before)
+        tones = found.tones if self.tones else (NO_TONE,) * len(found.names)
+        return [*space, *found.names], [NO_TONE] * len(space) + list(tones)
 
 
 def shares(key: str, wanted: str, names: tuple[str, ...]) -> np.ndarray:

@@ -5,12 +5,15 @@ import itertools
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import Ridge
 
 from tfmodels.metrics.alignment_health import alignment_health
 from tfmodels.metrics.alignment_health import boundary_error
 from tfmodels.metrics.cepstral_distortion import cepstra
 from tfmodels.metrics.cepstral_distortion import cepstral_distortion
 from tfmodels.metrics.discriminant import LinearDiscriminant
+from tfmodels.metrics.discriminant import RidgeClassifier
+from tfmodels.metrics.discriminant import language_print
 from tfmodels.metrics.fundamental_frequency import fundamental_frequency
 from tfmodels.metrics.fundamental_frequency import pitch_errors
 
@@ -56,6 +59,28 @@ def test_a_judge_like_that_of_scikit_learn():
     ours = LinearDiscriminant(examples, labels)
     theirs = LinearDiscriminantAnalysis(solver="lsqr").fit(examples, labels)
     np.testing.assert_array_equal(ours.predict(examples), theirs.predict(examples))
+
+
+def test_a_judge_of_languages_like_that_of_scikit_learn():
+    rng = np.random.default_rng(5)
+    labels = np.arange(60) % 3
+    examples = 3 + rng.normal(size=(60, 40)) + rng.normal(size=(3, 40))[labels] / 2
+    scaled = (examples - examples.mean(0)) / examples.std(0)
+    theirs = Ridge(alpha=6).fit(scaled, np.eye(3)[labels]).predict(scaled)
+    ours = RidgeClassifier(examples, labels).predict(examples)
+    np.testing.assert_array_equal(ours, theirs.argmax(1))
+
+
+def test_what_follows_what_is_of_a_language():
+    frames = np.random.default_rng(6).normal(size=(200, 40))
+    forward, backward = language_print(frames), language_print(frames[::-1])
+    assert len(forward) == 13 * 2 + 2 * 13 * 14 // 2 + 2 * 13 * 13
+    # Which frames there are is the same; in which order is not.
+    np.testing.assert_allclose(forward[:208], backward[:208], atol=1e-9)
+    lagged = forward[208:377].reshape(13, 13)
+    np.testing.assert_allclose(lagged.T, backward[208:377].reshape(13, 13), atol=1e-9)
+    c = cepstra(frames) - cepstra(frames).mean(0)
+    assert lagged[2, 5] == pytest.approx(np.mean(c[3:, 2] * c[:-3, 5]))
 
 
 def test_health_of_an_alignment():

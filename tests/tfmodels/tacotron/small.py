@@ -22,6 +22,8 @@ SIZES = {
     "classifier": {"hidden_dim": 5},
 }
 
+MIXTURE = {"kind": "mixture", "components": 2, "dim": 3}
+
 
 def build(**changes):
     model = tfmodels.build("tacotron", **{**SIZES, **changes})

@@ -1,16 +1,20 @@
 """The loss of a synthesiser beside loops, closed forms and samples."""
 
+import itertools
 import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.tfmodels.tacotron.small import batch as texts
+from tests.tfmodels.tacotron.small import build
 from tfmodels.layers.gradient_reversal import reverse_gradient
 from trainers.objectives.config import SynthesisConfig
 from trainers.objectives.synthesis import Synthesis
 from trainers.objectives.synthesis import attention_to_truth
 from trainers.objectives.synthesis import divergence
+from trainers.objectives.synthesis import monotone_surprise
 from trainers.objectives.synthesis import off_diagonal
 
 PER = types.SimpleNamespace(step=2.0, symbol=3.0, utterance=5.0)
@@ -55,6 +59,7 @@ def test_terms_and_total_are_those_of_loops():
         kl_steps=100,
         guided_weight=0.7,
         alignment_weight=0.6,
+        monotone_weight=0.3,
         guidance_steps=50,
     )
     loss = Synthesis(config, TASK).loss(outputs, batch)
@@ -82,6 +87,12 @@ def test_terms_and_total_are_those_of_loops():
         ):
             sums["kl"] += 0.5 * (mean**2 + np.exp(log) - 1 - log)
     # Of the second utterance no step's middle is known.
+    for row, (count, last) in enumerate([(2, 3), (1, 2)]):
+        shares = tf.cast(outputs["alignment"][row : row + 1], tf.float32)
+        lost = monotone_surprise(
+            shares, tf.constant([float(count)]), tf.constant([last])
+        )
+        sums["monotone"] += float(lost[0])
     for t, true in ((0, 0), (1, 2)):
         sums["alignment"] -= np.log(o["alignment"][0, t, true] + 1e-3)
     weights = {
@@ -91,6 +102,7 @@ def test_terms_and_total_are_those_of_loops():
         "kl": 2,
         "speaker_cross_entropy": 5,
         "guided": 3,
+        "monotone": 3,
         "alignment": 2,
     }
     assert loss.terms.keys() == weights.keys()
@@ -100,7 +112,8 @@ def test_terms_and_total_are_those_of_loops():
     # At step 25 a quarter of the divergence counts, and half of what guides.
     expected = sums["mel_error"] + sums["mel_post_error"] + 2 * sums["stop"]
     expected += 0.25 * 0.5 * 5 * sums["kl"] + 0.02 * 3 * sums["speaker_cross_entropy"]
-    expected += 0.5 * 2 * (0.7 * sums["guided"] + 0.6 * sums["alignment"])
+    guides = 0.7 * sums["guided"] + 0.6 * sums["alignment"] + 0.3 * sums["monotone"]
+    expected += 0.5 * 2 * guides
     np.testing.assert_allclose(loss.total, expected, rtol=1e-5)
     assert float(loss.weight) == 6
 
@@ -131,6 +144,25 @@ def test_diagonal_attention_is_free():
     assert float(off_diagonal(exact[:, ::-1], steps, symbols, 0.2)[0, 0]) > 0.99
 
 
+def test_ways_through_a_text_are_those_of_all_paths():
+    rng = np.random.default_rng(6)
+    shares = rng.uniform(size=(2, 4, 4))
+    steps, symbols = [4, 3], [4, 3]
+    found = monotone_surprise(
+        tf.constant(shares, tf.float32),
+        tf.constant(steps, tf.float32),
+        tf.constant(symbols),
+    )
+    for row in range(2):
+        total = 0.0
+        for path in itertools.product(range(symbols[row]), repeat=steps[row]):
+            moves = np.diff(path)
+            ends = path[0] < 2 and path[-1] >= symbols[row] - 2
+            if ends and set(moves) <= {0, 1, 2}:
+                total += np.prod([shares[row, t, j] + 1e-3 for t, j in enumerate(path)])
+        np.testing.assert_allclose(found[row], -np.log(total), rtol=1e-5)
+
+
 def test_truth_is_that_of_the_middle_frame():
     alignment = tf.constant([[[0.1, 0.9], [0.3, 0.7]]])
     token = tf.constant([[1, 0, 1, -1, -1, 1]])
@@ -159,3 +191,30 @@ def test_reversal_clips_each_symbols_own_gradient():
         np.abs(found[0]), 0.02 * 3 * 0.5 * there[..., None] * np.ones(2), rtol=1e-5
     )
     np.testing.assert_allclose(found[1], 10 * found[0], rtol=1e-5)
+
+
+def test_rows_alone_have_the_gradients_of_all():
+    """Replicas with parts of a batch, of uneven lengths, add up to one with all."""
+    model, source = build(frozen_norm=True), texts()
+    source["weight"] = tf.ones([3])
+    source["token"] = tf.zeros([3, 8], tf.int32)
+    config = SynthesisConfig(guided_weight=0.5, alignment_weight=0.5, monotone_weight=1)
+    objective = Synthesis(config, TASK)
+
+    def gradients(rows):
+        part = {name: each[rows] for name, each in source.items()}
+        with tf.GradientTape() as tape:
+            outputs = model(part, training=True)
+            loss = objective.loss(outputs, part)
+        return float(loss.weight), tape.gradient(loss.total, model.trainable_weights)
+
+    weight, whole = gradients(slice(None))
+    parts = [gradients(slice(0, 1)), gradients(slice(1, 3))]
+    assert weight == sum(part[0] for part in parts)
+    for variable, expected, *found in zip(
+        model.trainable_weights, whole, *[part[1] for part in parts], strict=True
+    ):
+        total = sum(map(tf.convert_to_tensor, found))
+        np.testing.assert_allclose(
+            total, expected, atol=2e-4, rtol=1e-4, err_msg=variable.path
+        )

@@ -89,6 +89,15 @@ def test_recordings_themselves_are_perfect(task):
     assert found["boundary_ms_taught"] == pytest.approx(3 * 256 / 22.05)
     assert found["speaker_id_seen"] == found["speaker_id_crossed"] == 1
     assert found["nearer_crossed"] == 1
+    for kind in ("seen", "crossed"):
+        assert found[f"language_id_{kind}"] == found["language_id_recorded"]
+        assert found[f"coverage_{kind}"] == found[f"monotone_{kind}"] == 1
+        assert found[f"skips_{kind}"] == found[f"repeats_{kind}"] == 0
+        # Through the vocoder and back.
+        assert found[f"log_f0_rmse_{kind}"] < 0.02
+        assert found[f"voicing_error_{kind}"] < 0.3
+    assert found["language_id_recorded"] >= 0.5
+    assert "character_errors_seen" not in found
     assert found["stop_failures"] == pytest.approx(1 / 6)
     # Three voices in two languages, of which each has learned one.
     assert float(sums["mcd_seen"][1]) == float(sums["mcd_crossed"][1]) == 3

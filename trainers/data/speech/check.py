@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from tfmodels.errors import DataError
+from tfmodels.text.graphemes import Graphemes
 from tfmodels.text.graphemes import build_graphemes
 from tfmodels.text.graphemes import normalized
 from trainers.data.speech.config import SpeechData
 from trainers.data.speech.digit_clips import list_clips
 from trainers.data.speech.front_end import FrontEnd
+from trainers.data.speech.front_end import Sounds
 from trainers.data.speech.manifest import Utterance
 from trainers.data.speech.manifest import read_manifest
 from trainers.data.speech.recordings import describe_sound
@@ -93,14 +95,14 @@ class _Checker:
         )
         names = {getattr(entry, self._key) for entry in training} - {None}
         self._varieties = getattr(config, "varieties", None) or sorted(names)
-        self._alphabets = self._known_characters(training)
+        self._table = self._known_units(training)
 
-    def _known_characters(self, training: list[Utterance]) -> set[str]:
+    def _known_units(self, training: list[Utterance]) -> Graphemes:
         path = self._config.graphemes
         if path is not None and Path(path).exists():
-            return set(read_graphemes(Path(path)).ids)
+            return read_graphemes(Path(path))
         texts = (("", self._normalized(entry)) for entry in training)
-        return set(build_graphemes([], texts).alphabets.get("", "")) | {" "}
+        return build_graphemes([], texts, self._config.pieces)
 
     def _normalized(self, entry: Utterance) -> str:
         language = entry.lang or getattr(entry, self._key)
@@ -126,7 +128,7 @@ class _Checker:
                 f" {', '.join(self._varieties)}. Received {variety!r}."
             )
         text = self._normalized(entry)
-        unknown = sorted(set(text) - self._alphabets)
+        unknown = sorted(set(text) - set(self._table.ids))
         if unknown:
             yield (
                 "characters that are not in the table of graphemes. Expected those of"
@@ -140,36 +142,56 @@ class _Checker:
             )
 
     def _listen(self, entry: Utterance, report: SplitReport) -> None:
-        """Reads a recording.
-
-        Raises:
-          DataError: it cannot be used.
-        """
-        path = Path(entry.audio)
-        about = describe_sound(path)
-        samples, rate = read_sound(path, entry.offset_s, entry.dur_s)
-        loudest = float(np.abs(samples).max())
-        if loudest <= _SILENT:
-            raise DataError(
-                "the recording is silent. Expected speech. Received"
-                f" {len(samples) / rate:.2f} s of samples up to {loudest:.1e}; remove"
-                " the utterance."
-            )
-        wanted = self._config.sample_rate
-        frames = self._front_end.log_mel.num_frames(len(samples) * wanted // rate)
-        if frames < 1:
-            raise DataError(
-                "the recording is too short. Expected at least one frame of 25 ms."
-                f" Received {len(samples)} samples at {rate} Hz; remove the utterance."
-            )
-        units = len(self._normalized(entry)) + 1
+        units = len(self._table.spelled(self._normalized(entry))) + 1
         units += self._config.variety_symbol != "none"
         largest = self._config.buckets[-1]
-        report.seconds += len(samples) / rate
-        report.other_rate += rate != wanted
-        report.other_channels += about.channels != 1
-        report.clipped += _is_clipped(samples)
-        report.long += frames > largest.frames or units > largest.units
+        size = (largest.frames, largest.units)
+        listen(entry, report, self._front_end, units, size)
+
+
+def listen(
+    entry: Utterance,
+    report: SplitReport,
+    front_end: Sounds,
+    units: int,
+    largest: tuple[int, int],
+) -> float:
+    """Reads a recording, adds it to the counts, and returns its seconds.
+
+    Args:
+      entry: the utterance.
+      report: takes what the recording is like.
+      front_end: says rate and frames that are wanted.
+      units: how long its text is.
+      largest: frames and units of the largest bucket.
+
+    Raises:
+      DataError: it cannot be used.
+    """
+    path = Path(entry.audio)
+    about = describe_sound(path)
+    samples, rate = read_sound(path, entry.offset_s, entry.dur_s)
+    loudest = float(np.abs(samples).max())
+    if loudest <= _SILENT:
+        raise DataError(
+            "the recording is silent. Expected speech. Received"
+            f" {len(samples) / rate:.2f} s of samples up to {loudest:.1e}; remove the"
+            " utterance."
+        )
+    wanted = front_end.sample_rate
+    frames = front_end.log_mel.num_frames(len(samples) * wanted // rate)
+    if frames < 1:
+        raise DataError(
+            "the recording is too short. Expected at least one frame of 25 ms."
+            f" Received {len(samples)} samples at {rate} Hz; remove the utterance."
+        )
+    seconds = len(samples) / rate
+    report.seconds += seconds
+    report.other_rate += rate != wanted
+    report.other_channels += about.channels != 1
+    report.clipped += _is_clipped(samples)
+    report.long += frames > largest[0] or units > largest[1]
+    return seconds
 
 
 def _is_clipped(samples: np.ndarray) -> bool:

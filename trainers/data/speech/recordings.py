@@ -124,15 +124,27 @@ def trimmed(samples: np.ndarray, rate: int) -> np.ndarray:
 
     Quiet are 10 ms whose energy is 30 dB below that of the loudest.
     """
+    first, last = sounding(samples, rate, _TRIM_DB)
+    return samples[first:last]
+
+
+def sounding(samples: np.ndarray, rate: int, decibel: float) -> tuple[int, int]:
+    """First sample that is no silence, and the one after the last, with 50 ms more.
+
+    Args:
+      samples: float32 [N].
+      rate: Hz.
+      decibel: silent are 10 ms that are so far below the loudest.
+    """
     size = round(_TRIM_SECONDS * rate)
     count = len(samples) // size
     energy = np.square(samples[: count * size].reshape(count, size)).mean(axis=1)
-    loud = np.flatnonzero(energy > energy.max(initial=0) * 10 ** (-_TRIM_DB / 10))
+    loud = np.flatnonzero(energy > energy.max(initial=0) * 10 ** (-decibel / 10))
     if not len(loud):
-        return samples
+        return 0, len(samples)
     margin = round(_MARGIN_SECONDS * rate)
     first, last = loud[0] * size - margin, (loud[-1] + 1) * size + margin
-    return samples[max(first, 0) : last]
+    return max(int(first), 0), min(int(last), len(samples))
 
 
 def _is_wave(file: BinaryIO) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from tfmodels.text.mnemonics import Phonemes
 from tfmodels.text.mnemonics import is_pause
 from tfmodels.text.mnemonics import parse_mnemonics
+from tfmodels.text.pinyin import check_tones
 from trainers.data.speech.manifest import Utterance
 from trainers.data.speech.published.espeak_process import asked
 from trainers.data.synthesis.espeak_phrases import SIZES
@@ -42,9 +43,11 @@ def phonemes_of(text: str, voice: str) -> Phonemes:
       voice: eSpeak NG's name of the language, such as ``de`` or ``cmn``.
 
     Raises:
-      DataError: eSpeak NG is not installed or has no such voice, or there is nothing
-        to say.
+      DataError: eSpeak NG is not installed or has no such voice, there is nothing to
+        say, or pinyin has no tones.
     """
+    if voice.endswith("pinyin"):
+        check_tones(text)
     job: dict[str, object] = {"voice": voice, "variant": "", "text": text}
     (answer,) = asked([{**job, "spell": True}])
     return parse_mnemonics(answer["clauses"], is_tonal(voice))

@@ -1,0 +1,121 @@
+"""What synthetic speech sounds like: its pitch; what a recogniser understands."""
+
+import functools
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmodels.audio.griffin_lim import GriffinLim
+from tfmodels.errors import ConfigError
+from tfmodels.errors import UserError
+from tfmodels.metrics.edit_distance import edit_errors
+from tfmodels.metrics.fundamental_frequency import fundamental_frequency
+from tfmodels.metrics.fundamental_frequency import pitch_errors
+from tfmodels.text.graphemes import normalized
+from trainers.data.speech.manifest import Utterance
+from trainers.data.synthesis.front_end import SynthesisFrontEnd
+from trainers.tasks.spoken import Spoken
+
+# Longer ones are a multiple, so that few shapes are compiled.
+_FRAMES_AT_ONCE = 64
+
+
+class Ear:
+    """Makes sound of spectra and compares it with recordings."""
+
+    def __init__(self, front_end: SynthesisFrontEnd, recogniser: str | None) -> None:
+        """Takes what reads recordings; a recogniser is opened when it first listens.
+
+        Args:
+          front_end: of the data.
+          recogniser: folder of a run of `speech_recognition`.
+        """
+        self._front_end = front_end
+        self._vocoder = tf.function(GriffinLim(front_end.preset), autograph=False)
+        self._recogniser = recogniser
+        self._run = functools.cache(self._open)
+
+    def sound(self, energies: np.ndarray) -> np.ndarray:
+        """Samples of a spectrum, float32 [hop * T].
+
+        Args:
+          energies: float32 [T, M].
+        """
+        count = len(energies)
+        room = -(-max(count, 1) // _FRAMES_AT_ONCE) * _FRAMES_AT_ONCE
+        padded = np.pad(energies, [[0, room - count], [0, 0]])[None]
+        samples = self._vocoder(tf.constant(padded), tf.constant([count], tf.int32))
+        found: np.ndarray = samples[0].numpy()[: count * self._front_end.preset.hop]
+        return found
+
+    def recording(self, entry: Utterance) -> np.ndarray:
+        """Samples of what was recorded, float32 [N]."""
+        return self._front_end.read(Path(entry.audio), entry.offset_s, entry.dur_s)
+
+    def pitch(
+        self, sound: np.ndarray, recorded: np.ndarray, path: np.ndarray
+    ) -> list[float]:
+        """Root mean square of the difference of log F0, and the share of frames of
+        which only one is voiced, along a path.
+
+        Args:
+          sound: float32 [N].
+          recorded: float32 [L].
+          path: int [n, 2], frames of the first and of the second.
+        """
+        preset = self._front_end.preset
+        first, second = (
+            fundamental_frequency(samples, preset.sample_rate, preset.hop)
+            for samples in (sound, recorded)
+        )
+        ends = np.array([len(first), len(second)]) - 1
+        found = pitch_errors(first, second, np.minimum(path, ends))
+        return [found.log_rmse, found.voicing]
+
+    def wrong_characters(self, sound: np.ndarray, text: str) -> float:
+        """Share of the characters of a text that the recogniser gets wrong; NaN without
+        one.
+
+        Args:
+          sound: float32 [N].
+          text: what it says.
+        """
+        if self._recogniser is None:
+            return np.nan
+        run = self._run()
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "said.wav"
+            Spoken(sound, self._front_end.sample_rate, "").write(path)
+            heard = run.task.predict(run.model, str(path))
+        return character_errors(heard[0].text if heard else "", text)
+
+    def _open(self) -> Any:
+        # It imports all tasks.
+        from trainers.runs import RunFolder
+        from trainers.runs import load_run
+
+        folder = str(self._recogniser)
+        try:
+            kind = RunFolder(Path(folder)).experiment().task.kind
+            if kind != "speech_recognition":
+                raise ConfigError(
+                    f"{folder} recognises no speech. Expected a run of task.kind:"
+                    f" speech_recognition. Received task.kind: {kind}."
+                )
+            return load_run(folder)
+        except UserError as error:
+            raise type(error)(f"task.recogniser: {error}") from None
+
+
+def character_errors(heard: str, text: str) -> float:
+    """Wrong characters of a transcript over those of the text, small letters all."""
+    rows = [
+        [1 + ord(sign) for sign in normalized(each, True)] or [0]
+        for each in (heard, text)
+    ]
+    found = edit_errors(*(tf.constant([row], tf.int32) for row in rows))
+    wrong = sum(int(each[0]) for each in found)
+    return wrong / max(len(normalized(text, True)), 1)

@@ -149,13 +149,18 @@ def load_artefact(path: str | PathLike[str], overrides: Sequence[str] = ()) -> A
             f"{folder} was exported by an incompatible version: {error}"
         ) from None
     if overrides:
-        experiment = _changed(folder, experiment, overrides)
+        experiment = with_changes(folder, experiment, overrides)
     return Artefact(folder, manifest, experiment)
 
 
-def _changed(
+def with_changes(
     folder: Path, experiment: Experiment, overrides: Sequence[str]
 ) -> Experiment:
+    """The configuration of an artefact with changes to keys that are still open.
+
+    Raises:
+      ConfigError: what was exported depends on a key that is to be changed.
+    """
     values = experiment.plain()
     keys = getattr(signatures_class(experiment.task.kind), "adjustable", ())
     for text in overrides:

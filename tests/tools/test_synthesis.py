@@ -5,6 +5,7 @@ import wave
 import numpy as np
 import pytest
 
+from export.loading import with_changes
 from tests.tools.conftest import Command
 from tests.tools.test_translation_benchmarks import needs
 from tests.trainers.speaking import synthesiser
@@ -118,27 +119,9 @@ def test_a_vocoder_of_other_spectra(tfmodels: Command, run) -> None:
     assert "s18" in err
 
 
-@pytest.mark.slow
-def test_an_artefact_speaks_in_any_voice(tfmodels: Command, run, tmp_path) -> None:
-    folder = tmp_path / "out"
-    options = ("--preset", "tflite_float32", "--output", folder)
-    assert tfmodels("export", run, *options)[0] == 0
-    code, out, err = tfmodels("verify", folder, "--max-examples", "2")
-    assert code == 0, (out, err)
-    voice = ("--speaker", "s2", "--accent", "es", "-o", tmp_path / "a.wav")
-    code, out, err = tfmodels("predict", folder, "abc. cab", *voice)
-    assert code == 0, err
-    mine = samples(tmp_path / "a.wav")
-    assert tfmodels("predict", run, "abc. cab", *voice)[0] == 0
-    assert len(mine) == len(samples(tmp_path / "a.wav")) > 0
-    code, _, err = tfmodels("predict", folder, "abc", "--speaker", "nobody")
-    assert code == ConfigError.exit_code
-    assert "s0, s1, s2" in err
-    code, _, err = tfmodels("predict", folder, "abc", "--set", "run.seed=1")
-    assert code == ConfigError.exit_code
-    assert "task.speaker" in err
-    code, _, err = tfmodels(
-        "export", run, "--preset", "tflite_int8", "--output", tmp_path / "int8"
-    )
-    assert code == ConfigError.exit_code
-    assert "tflite_dynamic" in err
+def test_the_voice_of_an_artefact_is_still_open(run) -> None:
+    experiment = load_experiment(run / "config.yaml")
+    changed = with_changes(run, experiment, ["task.speaker=s2", "task.accent=es"])
+    assert (changed.task.speaker, changed.task.accent) == ("s2", "es")
+    with pytest.raises(ConfigError, match=r"is fixed. Expected .*task.speaker.*seed=1"):
+        with_changes(run, experiment, ["run.seed=1"])

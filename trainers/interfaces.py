@@ -101,7 +101,7 @@ class Task(Protocol):
         """Named results from summed metrics; most are numerator / denominator."""
 
     def figures(self, outputs: Outputs, batch: Batch, totals: Totals) -> dict[str, Any]:
-        """What an evaluation shows, by name: matplotlib figures; text in Markdown."""
+        """What an evaluation shows, by name: matplotlib figures, `Sounds`, Markdown."""
 
     def samples(self, batch: Batch) -> dict[str, Any]:
         """Pictures of a training batch as the model sees it: matplotlib figures."""

@@ -193,6 +193,8 @@ def test_rules_that_no_kernel_can_follow():
     assert fitted(ClippingRule(group_size=96), 200, False).group_size == 96
     with pytest.raises(ConfigError, match="multiple of 32"):
         fitted(ClippingRule(group_size=48), 96, False)
+    with pytest.raises(ConfigError, match="without examples"):
+        fitted(ClippingRule(calibration="ranges"), 96, False)
 
 
 def _zero_points_of_blocks(graph, number, tensor):
@@ -252,7 +254,10 @@ def _floats_too(graph, number, tensor):
 def test_traps_are_seen(floating, name, change, message):
     made, *_ = pack_file(floating.content, floating.model, lite_policy(4, (KEPT,)))
     originals = {np.arange(80 * 64, dtype=np.float32).tobytes()}
-    traps.check_file(made, originals, 4)
+    paths = ("up", "down", "table", "filters")
+    traps.check_file(made, originals, paths)
+    with pytest.raises(CheckFailed, match="other: it is there 0 times"):
+        traps.check_file(made, originals, (*paths, "other"))
     file = LiteFile(made)
     graph, number = next(
         (graph, number)
@@ -262,7 +267,7 @@ def test_traps_are_seen(floating, name, change, message):
     )
     change(graph, number, graph.tensors[number])
     with pytest.raises(CheckFailed, match=message):
-        traps.check_file(file.packed(), originals, 4)
+        traps.check_file(file.packed(), originals, paths)
 
 
 def test_a_gain_merged_into_weights_is_noticed():

@@ -116,6 +116,12 @@ def test_a_file_for_a_device_answers_the_same(
         sound = {name: batch[name] for name in TOLD[:2]}
         untold = [p("recognize_untold", sound) for p in (reference, lite)]
         np.testing.assert_array_equal(untold[1]["tokens"], untold[0]["tokens"])
+    more = list(opened.signatures.examples("train", 20))
+    assert len(more) == 20
+    for batch in more:
+        told = {name: batch[name] for name in TOLD}
+        tokens = [program("recognize", told)["tokens"] for program in (reference, lite)]
+        np.testing.assert_array_equal(tokens[1], tokens[0])
 
 
 def test_steps_of_integers(opened, examples, reference, lite, tmp_path) -> None:

@@ -1,6 +1,8 @@
 """Manifests that the command writes are read by the section that it prints."""
 
 import functools
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ from tests.tools.test_kaldi import run
 from tests.trainers.data.speech.corpora import tone
 from tests.trainers.data.speech.corpora import write_digits
 from tests.trainers.data.speech.corpora import write_manifest
+from tests.trainers.data.speech.test_connected_digits import REAL
 from tests.trainers.data.speech.test_recordings import wav
+from tests.trainers.tasks.test_speech_recognition import TONES
 from tests.trainers.tasks.test_speech_recognition import task_of
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
@@ -23,7 +27,9 @@ from trainers.data.speech.digit_clips import ENGLISH
 from trainers.data.speech.digit_clips import list_clips
 from trainers.data.speech.digit_clips import read_clips
 from trainers.data.speech.front_end import FrontEnd
+from trainers.data.speech.recordings import read_sound
 from trainers.data.speech.sources import open_speech
+from trainers.tasks.transcripts import NO_WORDS
 from trainers.tasks.transcripts import Transcript
 from trainers.tasks.transcripts import Transcripts
 
@@ -119,6 +125,97 @@ def test_recordings_of_all_kinds(tfmodels, tmp_path, monkeypatch) -> None:
         assert reason in err
         assert "Received" in err
         assert "Traceback" not in err
+
+
+def test_bad_speech_is_counted_and_explained(tfmodels, tmp_path) -> None:
+    """A check names all that is bad and goes on; training ends at it."""
+    manifest = write_manifest(tmp_path)
+    lines = [json.loads(line) for line in manifest.read_text().splitlines()]
+    sound = tone(500, 0.5)[:, None]
+    stereo = np.repeat(tone(500, 0.5, 16_000)[:, None], 2, axis=1)
+    extra = {
+        **{name: (content, {}) for name, (content, _) in BAD.items()},
+        "fine": (wav(stereo, rate=16_000), {}),
+        "spelled": (wav(sound), {"text": "abß"}),
+        "foreign": (wav(sound), {"dialect": "fr"}),
+    }
+    for name, (content, changes) in extra.items():
+        (tmp_path / f"{name}.wav").write_bytes(content)
+        entry = {**lines[-1], "utt": name, "audio": f"{name}.wav", "dur_s": None}
+        lines.append({**entry, **changes})
+    values = read_yaml(TONES, "tones")
+    values["data"]["manifest"] = str(manifest)
+    config = tmp_path / "tones.json"
+    config.write_text(json.dumps(values))
+    run = ("train", config, "--workdir", tmp_path / "run")
+    for believed, reason in {
+        "{fr: 1}": "names varieties that the data have not. Expected some of de,",
+        "{de: 0}": "greater than 0",
+    }.items():
+        code, _, err = tfmodels(*run, "--set", f"task.believed={believed}")
+        assert code == ConfigError.exit_code
+        assert reason in " ".join(err.split())
+    manifest.write_text("\n".join(map(json.dumps, lines)))
+    code, out, _ = tfmodels("data", "check", config)
+    said = " ".join(out.split())
+    assert code == DataError.exit_code
+    bad = {*extra} - {"fine", "long"}
+    assert set(re.findall(r"test: (\w+): ", said)) == bad
+    assert "1 are resampled, 1 of several channels, 0 clipped, 1 longer" in said
+    assert "not in the table of graphemes. Expected those of the training" in said
+    assert (
+        "Expected the key dialect to be one of de, en-gb, en-us. Received 'fr'" in said
+    )
+    code, _, err = tfmodels(*run)
+    assert code == DataError.exit_code
+    assert "Received" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (REAL / "fsdd").is_dir(), reason="no recordings below $TFMODELS_DATA"
+)
+def test_people_are_understood_while_they_speak(tfmodels, tmp_path) -> None:
+    """Three digits of a person, from the command, by a model of a few steps."""
+    digits, run = REAL / "fsdd" / "recordings", tmp_path / "run"
+    settings = {
+        "data.english": digits,
+        "data.train_utterances": 64,
+        "data.test_utterances": 4,
+        "data.batch_size": 4,
+        "data.buckets": "[{frames: 400, units: 40}]",
+        "model.encoder": "{num_layers: 1, hidden_dim: 16, pair_after: [1]}",
+        "model.attention": "{heads: 2, width: 8, context_dim: 16}",
+        "model.decoder": "{num_layers: 1, hidden_dim: 16, embedding_dim: 8}",
+        # Nothing ends before its limit: the model has learned too little to.
+        "task.search.end_margin": 0,
+        "task.search.beam_width": 2,
+        "run.steps": 4,
+        "run.xla": "false",
+    }
+    changes = [f"{key}={value}" for key, value in settings.items()]
+    options = [part for change in changes for part in ("--set", change)]
+    code, _, err = tfmodels(
+        *("train", "multidialect_asr/fsdd", "--workdir", run, *options)
+    )
+    assert code == 0, err
+    spoken = [read_sound(digits / f"{digit}_theo_0.wav")[0] for digit in (7, 2, 9)]
+    path = tmp_path / "three.wav"
+    path.write_bytes(wav(np.rint(32767 * np.concatenate(spoken))[:, None]))
+    code, out, err = tfmodels("predict", run, path, "--stream")
+    assert code == 0, err
+    partials = [part.strip() for part in out.split(f"{path}:")[1:]]
+    assert len(partials) > 2
+    assert any("[" in partial for partial in partials[:-1])
+    # The last one is what the whole says, with nothing known of the speaker.
+    mixture = ("--set", "task.unknown_variety=mixture")
+    code, out, err = tfmodels("predict", run, path, *mixture)
+    assert code == 0, err
+    assert partials[-1] == out.split(f"{path}:")[1].strip() != NO_WORDS
+    code, _, err = tfmodels("predict", run, tmp_path / "none.wav", "--stream")
+    assert code == DataError.exit_code
+    assert "none.wav" in err
 
 
 def test_what_is_printed_where_nothing_is_heard(

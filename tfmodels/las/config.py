@@ -178,6 +178,17 @@ else:
     )
 
 
+class ScheduledSampling(Config):
+    """Training on units of its own (Bengio et al., arXiv 1506.03099; C)."""
+
+    share: float = pydantic.Field(default=0.4, gt=0, le=1)
+    """Of the units that the decoder is fed, those that it has drawn itself."""
+    begin: pydantic.NonNegativeInt = 0
+    """Step of the run from which the share rises from 0, always by as much."""
+    steps: pydantic.PositiveInt
+    """How many steps that takes."""
+
+
 class LASConfig(Config):
     """An encoder of speech, and a decoder that attends to it and spells.
 
@@ -207,6 +218,8 @@ class LASConfig(Config):
     dropout_rate: float = pydantic.Field(default=0.0, ge=0, lt=1)
     """Share dropped, in training, of embeddings and of layers' outputs, except what
     attention is asked with."""
+    scheduled_sampling: ScheduledSampling | None = None
+    """In training, feed the decoder some units of its own in place of right ones."""
 
     @property
     def identifier_dim(self) -> int:

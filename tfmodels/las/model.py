@@ -20,6 +20,8 @@ from tfmodels.las.encoder import Encoder
 from tfmodels.las.encoder import State as EncoderState
 from tfmodels.las.frames import Frames
 from tfmodels.las.identifier import Identifier
+from tfmodels.las.scheduled import share_at
+from tfmodels.las.scheduled import with_own_units
 from tfmodels.las.streaming import check_chunk
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
@@ -42,7 +44,8 @@ class LAS(keras.Model):
     [b, K]. Nothing depends on padding.
 
     Features are normalised by ``feature_mean`` and ``feature_std``, float32 [D], which
-    do not learn; they are 0 and 1 until they are set.
+    do not learn; they are 0 and 1 until they are set. With scheduled sampling, training
+    takes ``seed`` int64 [b, 2] as well, and needs to know its step.
 
     Args:
       config: its sizes.
@@ -82,6 +85,15 @@ class LAS(keras.Model):
                 "encoder_head", config.encoding_dim, config.num_varieties
             )
         self.dropout = keras.layers.Dropout(config.dropout_rate, name="dropout")
+        self.training_step: Any = None
+        if config.scheduled_sampling:
+            self.training_step = self.add_weight(
+                shape=(),
+                dtype="int64",
+                initializer="zeros",
+                trainable=False,
+                name="training_step",
+            )
         self.built = True
 
     def _head(self, name: str, width: int, classes: int) -> tuple[Any, Any]:
@@ -97,9 +109,19 @@ class LAS(keras.Model):
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Returns the scores of whole targets; see the class."""
-        drop = self._drop(training)
+        drop, target = self._drop(training), inputs["target"]
         memory = self._encode(inputs, training, drop)
-        return self._decode(memory, inputs["target"], drop)
+        schedule = self._config.scheduled_sampling
+        if training and schedule:
+            share = share_at(schedule, value(self.training_step))
+            size = self._config.vocabulary_size
+            target = with_own_units(self, memory, target, inputs["seed"], share, size)
+        return self._decode(memory, target, drop)
+
+    def at_step(self, step: int) -> None:
+        """Says how many steps of training have been made, for scheduled sampling."""
+        if self.training_step is not None:
+            self.training_step.assign(step)
 
     def _drop(self, training: bool) -> Drop:
         if not training or not self._config.dropout_rate:

@@ -15,6 +15,7 @@ _OWN = {
     "encoder_head": False,
     "num_varieties": 1,
     "dropout_rate": 0.0,
+    "scheduled_sampling": None,
 }
 
 

@@ -2,14 +2,16 @@
 
 A variety is a dialect or a language. Ids: 0 padding, 1 start, 2 end, 3 unknown; then a
 symbol for each variety; then the space; then characters in the order of their code
-points.
+points; then pieces of words, if there are any (US 11900915 B2, claims 3 and 4).
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from typing import Literal
@@ -17,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from tfmodels.errors import DataError
+from tfmodels.text.merging import learn_merges
 
 PADDING, START, END, UNKNOWN = 0, 1, 2, 3
 """Ids that every table has."""
@@ -49,6 +52,8 @@ class Graphemes:
     """In the order of their numbers."""
     alphabets: Mapping[str, str]
     """Characters of each language but the space, in the order of their code points."""
+    pieces: tuple[str, ...] = ()
+    """Parts of words, of several characters, in the order of their ids."""
 
     @cached_property
     def characters(self) -> tuple[str, ...]:
@@ -63,25 +68,29 @@ class Graphemes:
     @property
     def size(self) -> int:
         """Number of ids."""
-        return self.space + 1 + len(self.characters)
+        return self.space + 1 + len(self.characters) + len(self.pieces)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """What people call each id."""
         symbols = (f"<{variety.name}>" for variety in self.varieties)
-        return (*SPECIAL, *symbols, "<space>", *self.characters)
+        return (*SPECIAL, *symbols, "<space>", *self.characters, *self.pieces)
 
     @cached_property
     def surfaces(self) -> tuple[str, ...]:
         """What each id adds to a text."""
         before = [""] * self.space
         before[UNKNOWN] = REPLACEMENT
-        return (*before, " ", *self.characters)
+        return (*before, " ", *self.characters, *self.pieces)
 
     @cached_property
     def ids(self) -> dict[str, int]:
-        """The id of each character, the space included."""
+        """The id of each character, the space included, and of each piece."""
         return {c: n for n, c in enumerate(self.surfaces) if n >= self.space}
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(map(len, self.ids))
 
     @property
     def is_space(self) -> np.ndarray:
@@ -125,8 +134,8 @@ class Graphemes:
     def mask(self, varieties: Iterable[str]) -> np.ndarray:
         """Ids that may be said in any of some varieties, bool [V].
 
-        The end, the space, the symbols of the varieties and all characters of their
-        languages; the unknown character is none of them.
+        The end, the space, the symbols of the varieties, all characters of their
+        languages and the pieces made of these; the unknown character is none of them.
 
         Raises:
           DataError: a variety is not known.
@@ -136,21 +145,33 @@ class Graphemes:
         for name in varieties:
             number = self.number(name)
             allowed[self.symbol(number)] = True
-            for character in self.alphabets[self.varieties[number].language]:
-                allowed[self.ids[character]] = True
+            alphabet = set(self.alphabets[self.varieties[number].language])
+            for unit in (*self.characters, *self.pieces):
+                allowed[self.ids[unit]] |= alphabet.issuperset(unit)
         return allowed
 
     def encode(self, text: str, variety: str) -> list[int]:
-        """Ids of a text's characters; those outside the table become the unknown one.
+        """Ids of a text; characters outside the table become the unknown one.
 
         Raises:
           DataError: the variety is not known.
         """
         lower_case = self.varieties[self.number(variety)].lower_case
-        return [self.ids.get(c, UNKNOWN) for c in normalized(text, lower_case)]
+        return self.spelled(normalized(text, lower_case))
+
+    def spelled(self, text: str) -> list[int]:
+        """Ids of a text as it is: from the left, always the longest unit that fits."""
+        ids, start = [], 0
+        while start < len(text):
+            end = min(len(text), start + self._longest)
+            while end > start + 1 and text[start:end] not in self.ids:
+                end -= 1
+            ids.append(self.ids.get(text[start:end], UNKNOWN))
+            start = end
+        return ids
 
     def label(self, text: str, variety: str, place: SymbolPlace = "end") -> list[int]:
-        """What a model is to say: characters, the variety's symbol, the end.
+        """What a model is to say: units, the variety's symbol, the end.
 
         Args:
           text: the transcript.
@@ -188,6 +209,7 @@ class Graphemes:
                 for variety in self.varieties
             ],
             "alphabets": dict(self.alphabets),
+            "pieces": list(self.pieces),
         }
 
     @classmethod
@@ -200,10 +222,11 @@ class Graphemes:
         try:
             varieties = [Variety(**each) for each in values["varieties"]]
             alphabets = dict(values["alphabets"])
+            pieces = tuple(values.get("pieces", ()))
         except (KeyError, TypeError, ValueError):
-            varieties, alphabets = [], {}
+            varieties, alphabets, pieces = [], {}, ()
         texts = [t for v in varieties for t in (v.name, v.language)]
-        texts += [*alphabets, *alphabets.values()]
+        texts += [*alphabets, *alphabets.values(), *pieces]
         if (
             not varieties
             or not all(isinstance(text, str) for text in texts)
@@ -212,10 +235,11 @@ class Graphemes:
         ):
             raise DataError(
                 "this is no table of graphemes. Expected varieties, each with name,"
-                " language and lower_case, and alphabets, a string for each language."
-                f" Received the keys {sorted(values)}."
+                " language and lower_case, alphabets, a string for each language, and"
+                f" pieces, a list of strings. Received the keys {sorted(values)}."
             )
-        return build_graphemes(varieties, alphabets.items())
+        characters = build_graphemes(varieties, alphabets.items())
+        return replace(characters, pieces=pieces)
 
 
 def normalized(text: str, lower_case: bool) -> str:
@@ -225,19 +249,26 @@ def normalized(text: str, lower_case: bool) -> str:
 
 
 def build_graphemes(
-    varieties: Sequence[Variety], texts: Iterable[tuple[str, str]]
+    varieties: Sequence[Variety],
+    texts: Iterable[tuple[str, str]],
+    num_pieces: int = 0,
 ) -> Graphemes:
     """The table of all characters of some texts.
 
     Args:
       varieties: in the order of their numbers.
       texts: language and text of each, already `normalized`.
+      num_pieces: most pieces, learned from the words of all texts together.
     """
     found: dict[str, set[str]] = {variety.language: set() for variety in varieties}
+    words: Counter[str] = Counter()
     for language, text in texts:
         found.setdefault(language, set()).update(text)
+        if num_pieces:
+            words.update(text.replace(REPLACEMENT, " ").split())
     alphabets = {
         language: "".join(sorted(characters - {" ", REPLACEMENT}))
         for language, characters in sorted(found.items())
     }
-    return Graphemes(tuple(varieties), alphabets)
+    pieces = learn_merges(words, num_pieces)
+    return Graphemes(tuple(varieties), alphabets, tuple(pieces))

@@ -16,7 +16,10 @@ _WHITE_SPACE = r"[\p{Z}\t\n\x0b\f\r\x1c-\x1f\x{85}]+"
 
 
 class GraphGraphemes(tf.Module):
-    """What `Graphemes.encode` and `Graphemes.decode` compute, id for id."""
+    """What `Graphemes.encode` and `Graphemes.decode` compute, id for id.
+
+    Of a table without pieces; with them texts are encoded in Python alone.
+    """
 
     def __init__(self, graphemes: Graphemes) -> None:
         """Builds the look-up tables."""

@@ -25,6 +25,7 @@ BENCHMARKS = {
     "raml_sampling": "tools.benchmark.raml_sampling:raml_sampling",
     "synthesis_training": "tools.benchmark.synthesis_training:synthesis_training",
     "range_solving": "tools.benchmark.range_solving:range_solving",
+    "packed_decoding": "tools.benchmark.packed_decoding:packed_decoding",
     "clipping_peers": "tools.benchmark.clipping_peers:clipping_peers",
     "clipping_answers": "tools.benchmark.clipping_answers:clipping_answers",
     "start_up": "tools.benchmark.start_up:start_up",

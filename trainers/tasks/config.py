@@ -105,6 +105,10 @@ class SpeechRecognitionConfig(Config):
     )
     """How evaluations and predictions look for what was said. Lengths count encodings;
     keys that are absent have the defaults of any search."""
+    start_from: str | None = None
+    """Folder of a run of the same recogniser with ``model.conditioning: null``, whose
+    weights are the first ones: clusters begin as copies with some noise. Whoever opens
+    the run later opens that one too, unless null is given then."""
     variety_known: bool = True
     """Whether an evaluation tells the model the variety of each utterance; a prediction
     never does."""

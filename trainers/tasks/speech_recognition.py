@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,7 +22,6 @@ from tfmodels.metrics.recognition import rates_of_varieties
 from tfmodels.metrics.recognition import report_of_varieties
 from tfmodels.metrics.recognition import varieties_said
 from tfmodels.metrics.words import WordTable
-from tfmodels.text.graphemes import UNKNOWN
 from trainers.data.speech.dataset import speech_dataset
 from trainers.data.speech.sources import open_speech
 from trainers.experiment import RunConfig
@@ -31,6 +31,7 @@ from trainers.interfaces import Shard
 from trainers.interfaces import Totals
 from trainers.summaries import figures
 from trainers.tasks import speech_pictures as pictures
+from trainers.tasks.beginning import begin_from
 from trainers.tasks.config import SpeechRecognitionConfig
 from trainers.tasks.language_models import open_language_models
 from trainers.tasks.listening import Listener
@@ -64,6 +65,7 @@ class SpeechRecognition:
         self._data = data
         self._run = run
         self._searcher = functools.cache(self._make_searcher)
+        self._draws = model.scheduled_sampling is not None
         self._source = open_speech(data)
         self.graphemes = self._source.graphemes
         """What the ids mean."""
@@ -92,8 +94,16 @@ class SpeechRecognition:
         self.steps_per_epoch: int = self._source.steps_per_epoch
 
     def build_model(self) -> keras.Model:
-        """The configured model, which normalises by what training frames are like."""
+        """The configured model, which normalises by what training frames are like.
+
+        Raises:
+          ConfigError: the run that it is to begin from does not fit.
+          DataError: there is no such run.
+        """
         model = build_model(self._model_config, self._run.precision)
+        if self.config.start_from is not None:
+            folder = Path(self.config.start_from)
+            begin_from(model, folder, self.graphemes, self._run.seed)
         mean, deviation = self._source.statistics()
         model.feature_mean.assign(mean)
         model.feature_std.assign(deviation)
@@ -121,7 +131,8 @@ class SpeechRecognition:
         ``variety_probs`` float32 [b, K].
         """
         if training:
-            outputs = dict(model(self.inputs(batch), training=True))
+            drawn = {"seed": batch["seed"]} if self._draws else {}
+            outputs = dict(model({**self.inputs(batch), **drawn}, training=True))
         else:
             recogniser: Any = model
             source, search = self.source(batch), self.config.search
@@ -148,8 +159,8 @@ class SpeechRecognition:
         return {name: batch[name] for name in ("features", "lengths", "variety")}
 
     def units(self, text: str) -> list[int]:
-        """The characters of a text as they are, without the end."""
-        return [self.graphemes.ids.get(character, UNKNOWN) for character in text]
+        """The units of a text as it is, without the end."""
+        return self.graphemes.spelled(text)
 
     def metrics(self, outputs: Outputs, batch: Batch) -> Totals:
         """Right units, their nats, right varieties; of a search, wrong words too.

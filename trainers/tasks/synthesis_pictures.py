@@ -85,18 +85,13 @@ def spoken(pieces: Sequence[SpokenPiece], titles: Sequence[str], rate: float) ->
             figure.add_subplot(len(pieces), 2, 2 * row + column) for column in (1, 2)
         )
         seconds = len(piece.energies) / rate
-        bounds = (0, seconds, 0.0, float(piece.energies.shape[1]))
-        left.imshow(piece.energies.T, origin="lower", aspect="auto", extent=bounds)
+        low: Any = {"origin": "lower", "aspect": "auto"}
+        bands = piece.energies.shape[1]
+        left.imshow(piece.energies.T, extent=(0, seconds, 0, bands), **low)
         left.set_title(title, size="small", parse_math=False)
         left.set(xlabel="seconds", ylabel="mel band")
-        bounds = (0, seconds, -0.5, len(piece.symbols) - 0.5)
-        right.imshow(
-            piece.alignment.T,
-            origin="lower",
-            aspect="auto",
-            cmap="Blues",
-            extent=bounds,
-        )
+        rows = (-0.5, len(piece.symbols) - 0.5)
+        right.imshow(piece.alignment.T, cmap="Blues", extent=(0, seconds, *rows), **low)
         right.set_yticks(
             range(len(piece.symbols)), piece.symbols, size="x-small", parse_math=False
         )

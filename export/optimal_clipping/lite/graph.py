@@ -137,6 +137,13 @@ class Graph:
         shape = self.tensors[tensor].shape
         return [] if shape is None else [int(size) for size in shape]
 
+    def known(self, tensor: int) -> list[int]:
+        """Sizes of a tensor's axes, -1 of those that only a running program knows."""
+        signature = self.tensors[tensor].shapeSignature
+        if signature is None:
+            return self.shape(tensor)
+        return [int(size) for size in signature]
+
     def add(self, shape: Sequence[int], kind: int = FLOAT32, **values: Any) -> int:
         """The number of a new tensor.
 
@@ -155,13 +162,20 @@ class Graph:
         kind = _OF_ARRAYS[array.dtype.name]
         return self.add(array.shape, kind, buffer=self.file.buffer(array))
 
-    def like(self, tensor: int) -> int:
-        """The number of a new tensor of another's shape and type."""
-        return self.add(
-            self.shape(tensor),
-            self.tensors[tensor].type,
-            shapeSignature=self.tensors[tensor].shapeSignature,
-        )
+    def like(self, tensor: int, width: int | None = None) -> int:
+        """The number of a new tensor of another's shape and type.
+
+        Args:
+          tensor: the other one.
+          width: size of the last axis, if that differs.
+        """
+        shape, signature = self.shape(tensor), self.tensors[tensor].shapeSignature
+        if width is not None:
+            shape[-1] = width
+            if signature is not None:
+                signature = np.array([*signature[:-1], width], np.int32)
+        kind = self.tensors[tensor].type
+        return self.add(shape, kind, shapeSignature=signature)
 
     def operator(
         self,

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
@@ -79,10 +80,12 @@ def find_matrices(
     found: list[Matrix] = []
     kept: list[Kept] = []
     missing = {_path(weight): weight for weight in _weights(model)}
-    names = {form: path for path, weight in missing.items() for form in _forms(weight)}
+    weights = {path: _forms(weight) for path, weight in missing.items()}
+    names = {form: path for path, forms in weights.items() for form in forms}
     strange: list[Constant] = []
     for constant in _constants(file):
-        path = names.get(file.data(constant.buffer).tobytes())
+        content = file.data(constant.buffer).tobytes()
+        path = names.get(content) or _limited(content, weights)
         if path is None:
             strange.append(constant)
             continue
@@ -136,6 +139,20 @@ def _forms(weight: Any) -> set[bytes]:
     return {np.ascontiguousarray(order).tobytes() for order in orders}
 
 
+def _limited(content: bytes, weights: Mapping[str, set[bytes]]) -> str | None:
+    """A name for weights of the model that were limited in magnitude."""
+    constant = np.frombuffer(content, np.float32)
+    limit = np.abs(constant).max()
+    for path, forms in weights.items():
+        for form in forms:
+            value = np.frombuffer(form, np.float32)
+            if len(value) == len(constant) and np.array_equal(
+                np.clip(value, -limit, limit), constant
+            ):
+                return f"{path}/limited"
+    return None
+
+
 def _constants(file: LiteFile) -> list[Constant]:
     """Constants in float32 that are large enough, with all that read them."""
     found: dict[int, Constant] = {}
@@ -154,7 +171,14 @@ def _constants(file: LiteFile) -> list[Constant]:
                 options = operator.builtinOptions
                 if name == "GATHER" and (options.axis, options.batchDims) != (0, 0):
                     constant.obstacle = "GATHER reads other than whole rows of it"
+                elif name == "GATHER" and _unknown(graph, operator) > 1:
+                    constant.obstacle = "GATHER is of a shape of several unknown sizes"
     return [constant for constant in found.values() if constant.readers]
+
+
+def _unknown(graph: Graph, operator: Any) -> int:
+    """How many axes of an operator's result only a running program knows."""
+    return graph.known(int(operator.outputs[0])).count(-1)
 
 
 def _readers(graph: Graph) -> dict[int, list[tuple[Any, int]]]:

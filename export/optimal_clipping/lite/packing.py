@@ -24,6 +24,8 @@ Form = Literal["dynamic", "weight_only"]
 """How packed weights are computed with. dynamic: as integers, with activations made
 int8 as they come. weight_only: made float32 again when the program starts."""
 
+ONES = "ones"
+"""The name of a matrix that sums inputs up."""
 BLOCK = 32
 """Weights in a row that kernels read at once: groups are multiples of it."""
 SMALLEST_SCALE = 2.0**-17
@@ -74,8 +76,15 @@ def fitted(rule: ClippingRule, width: int, convolution: bool) -> ClippingRule:
     groups. The zero point of a convolution is a code.
 
     Raises:
-      ConfigError: groups are no multiples of a kernel's blocks.
+      ConfigError: groups are no multiples of a kernel's blocks, or the rule asks for
+        the layer's inputs.
     """
+    if rule.calibration is not None:
+        raise ConfigError(
+            "export.clipping: calibration: matrices of a TFLite file are packed without"
+            " examples. Expected none, or --preset saved_model_int4_clipped. Received"
+            f" {rule.calibration}."
+        )
     changes: dict[str, object] = {}
     size = rule.group_size
     if isinstance(size, int):
@@ -176,4 +185,21 @@ def blocks_tensor(graph: Graph, weights: Packed) -> int:
         buffer=graph.file.buffer(weights.data),
         quantization=quantization,
         name=weights.path.encode(),
+    )
+
+
+def ones_tensor(graph: Graph, ones: np.ndarray) -> int:
+    """A matrix of ones and zeros [groups, n], n even, in codes that are exact."""
+    count = len(ones)
+    quantization = schema.QuantizationParametersT(
+        scale=np.ones(count, np.float32),
+        zeroPoint=np.zeros(count, np.int64),
+        quantizedDimension=0,
+    )
+    return graph.add(
+        ones.shape,
+        INT4,
+        buffer=graph.file.buffer(pack(ones.astype(np.uint8), 4)),
+        quantization=quantization,
+        name=ONES.encode(),
     )

@@ -15,6 +15,7 @@ from export.optimal_clipping.lite.graph import Graph
 from export.optimal_clipping.lite.packing import Form
 from export.optimal_clipping.lite.packing import Packed
 from export.optimal_clipping.lite.packing import blocks_tensor
+from export.optimal_clipping.lite.packing import ones_tensor
 from export.optimal_clipping.lite.packing import rows_tensor
 
 _NONE = -1
@@ -115,26 +116,36 @@ class _Rewriting:
             shape = self._graph.shape(x)
             amounts = np.zeros((len(shape), 2), np.int32)
             amounts[-1, 1] = missing
-            filled = self._graph.add([*shape[:-1], shape[-1] + missing])
+            filled = self._graph.like(x, shape[-1] + missing)
             inputs = [x, self._constant(amounts)]
             self._add("PAD", inputs, [filled], schema.PadOptionsT())
             self._shared[key] = filled
         return self._shared[key] if missing else x
 
     def _sums(self, x: int, weights: Packed) -> int:
-        """The sum over each group of an input, [..., groups]."""
+        """The sum over each group of an input, [..., groups].
+
+        They are a product with a matrix of ones and zeros, since shapes that are known
+        only when the program runs could not be split into groups.
+        """
         key = ("sums", x, weights.size)
         if key not in self._shared:
-            shape = self._graph.shape(x)
-            groups = weights.scale.shape[1]
-            split = x
-            if groups > 1:
-                split = self._reshaped(x, [*shape[:-1], groups, weights.size], True)
-            sums = self._graph.add([*shape[:-1], groups])
-            axis = self._constant(np.array([len(self._graph.shape(split)) - 1]))
-            options = schema.ReducerOptionsT(keepDims=groups == 1)
-            self._add("SUM", [split, axis], [sums], options)
+            groups, size = weights.scale.shape[1], weights.size
+            sums = self._graph.like(x, groups)
+            ones = np.repeat(np.eye(groups, dtype=np.float32), size, axis=1)
+            if self._form == "dynamic":
+                chosen = self._ones(ones)
+            else:
+                chosen = self._constant(ones)
+            options = schema.FullyConnectedOptionsT(keepNumDims=True)
+            self._add("FULLY_CONNECTED", [x, chosen, _NONE], [sums], options)
             self._shared[key] = sums
+        return self._shared[key]
+
+    def _ones(self, ones: np.ndarray) -> int:
+        key = ("ones", *ones.shape)
+        if key not in self._shared:
+            self._shared[key] = ones_tensor(self._graph, ones)
         return self._shared[key]
 
     def _table(self, operator: Any, weights: Packed) -> None:
@@ -151,7 +162,7 @@ class _Rewriting:
             self._add("GATHER", [column, ids], [offsets], schema.GatherOptionsT())
             self._add("ADD", [made, offsets], [whole], schema.AddOptionsT())
             made = whole
-        self._reshaped(made, self._graph.shape(y), True, y)
+        self._reshaped(made, self._graph.known(y), True, y)
 
     def _ids(self, indices: int, groups: int) -> int:
         """Rows of a table for tokens, int32 [n]; a token has one for each group."""
@@ -185,15 +196,18 @@ class _Rewriting:
 
         Args:
           x: the tensor.
-          shape: wanted.
-          longer: whether the first axis may become longer than it was converted for.
+          shape: wanted; if an axis is not known, -1 is its size.
+          longer: whether the first axis, if all are known, may become longer than it
+            was converted for.
           y: where to write.
         """
         if y is None and self._graph.shape(x) == shape:
             return x
         if y is None:
             y = self._graph.add(shape, self._graph.tensors[x].type)
-        wanted = np.array([-1, *shape[1:]] if longer else shape, np.int32)
+        if longer and -1 not in shape:
+            shape = [-1, *shape[1:]]
+        wanted = np.array(shape, np.int32)
         options = schema.ReshapeOptionsT(newShape=wanted)
         self._add("RESHAPE", [x, self._constant(wanted)], [y], options)
         return y

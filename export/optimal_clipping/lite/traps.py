@@ -3,6 +3,7 @@
 Measured with TensorFlow 2.21 and ai-edge-litert 2.3: see the reasons below.
 """
 
+from collections import defaultdict
 from collections.abc import Collection
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,7 @@ from export.optimal_clipping.lite.graph import LiteFile
 from export.optimal_clipping.lite.graph import blockwise
 from export.optimal_clipping.lite.matrices import SMALLEST
 from export.optimal_clipping.lite.packing import BLOCK
+from export.optimal_clipping.lite.packing import ONES
 from tfmodels.errors import CheckFailed
 
 _DENSE, _LOOKUP, _FLOATED = (
@@ -54,13 +56,15 @@ def constants(file: LiteFile) -> list[Entry]:
     return sorted(found.values(), key=lambda entry: -entry.bytes)
 
 
-def check_file(content: bytes, originals: Collection[bytes], num_packed: int) -> None:
+def check_file(
+    content: bytes, originals: Collection[bytes], paths: Collection[str]
+) -> None:
     """Refuses a file that a kernel would compute something else from.
 
     Args:
       content: the bytes of a .tflite file.
       originals: the bytes of the weights in float32 that were to be packed.
-      num_packed: how many of them.
+      paths: of the layers of these.
 
     Raises:
       CheckFailed: the file has one of the forms below, or weights are in floating point
@@ -73,16 +77,21 @@ def check_file(content: bytes, originals: Collection[bytes], num_packed: int) ->
         for number in range(len(graph.tensors))
         for problem in _problems(graph, number)
     ]
-    packed, floating = set(), set()
+    packed: defaultdict[str, set[int]] = defaultdict(set)
+    floating = set()
     for graph in file.graphs:
         for number, tensor in enumerate(graph.tensors):
             if tensor.type in (INT4, INT8) and len(graph.value(number)):
-                packed.add(tensor.buffer)
+                packed[_name(graph, number)].add(tensor.buffer)
             elif tensor.type == FLOAT32 and graph.value(number).tobytes() in originals:
                 floating.add(_name(graph, number))
     problems += [f"{name}: it is still in float32" for name in sorted(floating)]
-    if len(packed) != num_packed:
-        problems.append(f"{len(packed)} packed constants in place of {num_packed}")
+    packed.pop(ONES, None)
+    problems += [
+        f"{path}: it is there {len(packed[path])} times, not once"
+        for path in {*paths, *packed}
+        if len(packed[path]) != (path in paths)
+    ]
     if problems:
         listed = "".join(f"\n  {problem}" for problem in sorted(set(problems)))
         raise CheckFailed(

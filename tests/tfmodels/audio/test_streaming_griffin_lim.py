@@ -1,6 +1,7 @@
 """Sound of spectra that come bit by bit, beside that of whole ones."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.tfmodels.audio.test_mel_spectrogram import vowel
@@ -36,6 +37,7 @@ def test_parts_sound_as_the_whole():
     assert np.abs(np.diff(sound)).max() < 1.5 * np.abs(np.diff(whole[0])).max()
 
 
+@pytest.mark.slow
 def test_a_short_one_is_the_whole():
     mel = MelSpectrogram(PRESET)(vowel(0.1)[None]).numpy()[0]
     whole = GriffinLim(PRESET)(mel[None], tf.constant([len(mel)]))

@@ -154,6 +154,8 @@ def test_only_units_of_the_allowed_varieties_occur() -> None:
     assert set(np.unique(found.ids[0])) == {0, END, 3, 5, 6}
     assert set(np.unique(found.ids[1])) == {0, END, 4, 7, 8}
     assert len(set(np.unique(found.ids[2])) & {3, 4, 5, 6, 7, 8}) > 3
+    nothing = find(tables, keeping(tf.constant(units), allowed & False), width=8)
+    assert nothing.ids[:, 0].numpy().tolist() == [[END, 0, 0, 0]] * 3
     # What is allowed keeps its price.
     ids = found.ids[0, 0, : int(found.lengths[0, 0])].numpy().tolist()
     expected, _ = tables.follow(0, ids)

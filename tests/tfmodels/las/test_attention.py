@@ -35,6 +35,9 @@ def test_by_hand():
     query = np.array([[1, -1]], np.float32)
     context, shares = attended(attention, query, encodings, np.ones((1, 3), "f"))
     np.testing.assert_allclose(shares[0, 0], (0.08751, 0.35680, 0.55569), atol=6e-6)
+    # Shares say scores up to what all of them have in common.
+    scores, logs = np.array([-0.01909, 1.38635, 1.82938]), np.log(shares[0, 0])
+    np.testing.assert_allclose(logs - logs[0], scores - scores[0], atol=2e-5)
     np.testing.assert_allclose(context[0], (0.64320, 0.91249), atol=6e-6)
 
 

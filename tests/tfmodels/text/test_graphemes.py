@@ -1,6 +1,7 @@
 """The table of graphemes: its layout by hand, and the same in graphs as in Python."""
 
 import json
+import re
 import unicodedata
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import tensorflow as tf
 
 from tfmodels.errors import DataError
+from tfmodels.metrics.words import WordTable
+from tfmodels.metrics.words import word_errors
 from tfmodels.text.graphemes import END
 from tfmodels.text.graphemes import UNKNOWN
 from tfmodels.text.graphemes import Graphemes
@@ -71,6 +74,41 @@ def test_symbols_say_nothing_in_either_place() -> None:
         label = table.label("hi no", "en-gb", place)
         assert table.decode([*label, 7, 7]) == "hi no"
         assert table.variety_of([*label, 4]) == found
+
+
+def test_pieces_of_words() -> None:
+    """The most frequent neighbours, and always the longest unit that fits."""
+    texts = [("en", "two seven seven eleven"), ("ar", "سبعة سبعة")]
+    table = build_graphemes(VARIETIES[:3], texts, 9)
+    characters = build_graphemes(VARIETIES[:3], texts)
+    # What is there three times; twice; once. Of equals the first by code points.
+    latin = ("en", "ev", "even", "seven"), ("el", "eleven")
+    assert table.pieces == (*latin[0], "بع", "بعة", "سبعة", *latin[1])
+    assert table.size == characters.size + len(table.pieces) == characters.size + 9
+    assert table.names[: characters.size] == characters.names
+    units = sorted(table.ids, key=len, reverse=True)
+    for text in ("seven two", "eleveneve tw", "سبعة", "s"):
+        found = table.encode(f" {text.upper()}  ", "en-gb")
+        assert [table.names[n].replace("<space>", " ") for n in found] == re.findall(
+            "|".join(units), text
+        )
+        assert table.decode([*found, END]) == text
+        assert len(characters.encode(text, "en-gb")) == len(text)
+    assert len(table.encode("seven", "en-us")) == 1
+    assert table.encode("xeven", "en-us")[0] == UNKNOWN
+    allowed = np.flatnonzero(table.mask(["ar"])[table.space + 1 :])
+    said = {(*table.characters, *table.pieces)[n] for n in allowed}
+    assert "سبعة" in said
+    assert set("".join(said)) == set("سبعة")
+    assert Graphemes.from_plain(json.loads(json.dumps(table.plain()))) == table
+    # Words are what their text is, whatever their units.
+    written = table.label("seven two", "en-us")
+    spelled = characters.label("seven two", "en-us")
+    assert written != spelled
+    errors = word_errors(
+        *(tf.constant([ids]) for ids in (written, spelled)), WordTable(table.surfaces)
+    )
+    assert not np.any(errors)
 
 
 def test_union_of_english_and_arabic_digits() -> None:

@@ -49,13 +49,20 @@ def test_label_smoothing_by_hand(smoothing: float, expected: float) -> None:
     assert float(loss.total) == pytest.approx(expected, abs=5e-7)
 
 
-def test_least_smoothed_loss_is_the_entropy_of_the_target() -> None:
-    target = np.full(1000, 1e-4)
-    target[3] = 0.9001
+@pytest.mark.parametrize(
+    ("classes", "smoothing", "other", "label", "entropy"),
+    # Of five, 0.1 for each wrong one together: 0.1 times 5/4 spread over all.
+    [(1000, 0.1, 1e-4, 0.9001, 1.014848), (5, 0.125, 0.025, 0.9, 0.463712)],
+)
+def test_least_smoothed_loss_is_the_entropy_of_the_target(
+    classes: int, smoothing: float, other: float, label: float, entropy: float
+) -> None:
+    target = np.full(classes, other)
+    target[3] = label
     logits = tf.Variable(np.log(target)[None], dtype=tf.float32)
     with tf.GradientTape() as tape:
-        loss = objective(0.1).loss({"logits": logits}, batch_of([3]))
-    assert float(loss.total) == pytest.approx(1.014848, abs=1e-6)
+        loss = objective(smoothing).loss({"logits": logits}, batch_of([3]))
+    assert float(loss.total) == pytest.approx(entropy, abs=1e-6)
     np.testing.assert_allclose(tape.gradient(loss.total, logits), 0.0, atol=1e-6)
 
 

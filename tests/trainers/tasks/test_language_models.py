@@ -209,17 +209,19 @@ def test_the_second_pass(
     assert changed
 
 
+WORD_ERRORS = {
+    "kind": "minimum_word_error",
+    "num_answers": 4,
+    "language_weight": WEIGHT,
+    "max_length_factor": 0.0,
+    "max_length_extra": 3,
+}
+
+
 def test_word_error_training_has_the_models(
     manifest, task, recogniser, models, batch
 ) -> None:
-    values = {
-        "kind": "minimum_word_error",
-        "num_answers": 4,
-        "language_weight": WEIGHT,
-        "max_length_factor": 0.0,
-        "max_length_extra": 3,
-    }
-    config = experiment(manifest, objective=values).objective
+    config = experiment(manifest, objective=WORD_ERRORS).objective
     made = implementation("objective", "minimum_word_error")
     _, outputs = made(config, task).loss_with_model(task, recogniser, batch, True)
     for row in range(len(batch["variety_id"])):
@@ -230,6 +232,41 @@ def test_word_error_training_has_the_models(
         np.testing.assert_allclose(found, expected, rtol=1e-4)
     with pytest.raises(ConfigError, match="Expected a task with language models"):
         made(config, task_of(manifest))
+
+
+@pytest.mark.slow
+def test_word_error_training_with_the_models_compiles_once(
+    manifest, task, recogniser, batch
+) -> None:
+    config = experiment(manifest, objective=WORD_ERRORS).objective
+    taught = implementation("objective", "minimum_word_error")(config, task)
+    variables = [each.value for each in recogniser.trainable_variables]
+    traced = []
+
+    def step(batch: Any) -> Any:
+        traced.append(batch)
+        with tf.GradientTape() as tape:
+            loss, outputs = taught.loss_with_model(task, recogniser, batch, True)
+        found = tape.gradient(loss.total, variables)
+        gradients = [tf.convert_to_tensor(each) for each in found if each is not None]
+        answers = {name: outputs[name] for name in outputs if "answer" in name}
+        return loss, answers, gradients
+
+    plain, compiled = (
+        tf.function(step, autograph=False, jit_compile=xla) for xla in (None, True)
+    )
+    backwards = {name: values[::-1] for name, values in batch.items()}
+    for each in (batch, backwards):
+        expected, found = plain(each), compiled(each)
+        tf.nest.map_structure(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+            expected,
+            found,
+        )
+    assert len(traced) == 2
+    _, answers, gradients = expected
+    assert np.ptp(answers["answer_errors"]) > 0
+    assert max(np.abs(each).max() for each in gradients) > 1e-3
 
 
 def test_transcripts_are_what_a_recogniser_is_to_say(manifest, task, batch) -> None:
@@ -266,6 +303,25 @@ def test_transcripts_are_what_a_recogniser_is_to_say(manifest, task, batch) -> N
     assert sum(np.sum(np.any(each["weight"], axis=1)) for each in held_out) == 2
     text = language.predict(language.build_model(), "ab z")
     assert set(text) <= set("".join(task.graphemes.surfaces))
+
+
+def test_a_recogniser_that_begins_from_one_that_is_told_nothing(
+    manifest, runs, batch, tmp_path
+) -> None:
+    def begun(folder: Any) -> Any:
+        adapters = {"conditioning": {"kind": "adapter", "bottleneck": 2}}
+        task = {"start_from": str(folder)}
+        return task_of(manifest, task=task, model=adapters).build_model()
+
+    nothing = {"conditioning": None, "step_head": False}
+    pooled = write_run(tmp_path / "pooled", experiment(manifest, model=nothing), 3)
+    source = {n: batch[n] for n in ("features", "lengths", "variety", "target")}
+    logits = begun(tmp_path / "pooled")(source)["logits"]
+    np.testing.assert_allclose(logits, pooled(source)["logits"], atol=1e-5)
+    with pytest.raises(ConfigError, match=r"model.kind: las. Received .* transformer"):
+        begun(runs["all"])
+    with pytest.raises(DataError, match=r"task.start_from: .*holds no run"):
+        begun(tmp_path / "nowhere")
 
 
 def test_what_does_not_fit(manifest, runs, models, tmp_path) -> None:

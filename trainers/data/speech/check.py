@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfmodels.errors import DataError
+from tfmodels.text.graphemes import Graphemes
 from tfmodels.text.graphemes import build_graphemes
 from tfmodels.text.graphemes import normalized
 from trainers.data.speech.config import SpeechData
@@ -94,14 +95,14 @@ class _Checker:
         )
         names = {getattr(entry, self._key) for entry in training} - {None}
         self._varieties = getattr(config, "varieties", None) or sorted(names)
-        self._alphabets = self._known_characters(training)
+        self._table = self._known_units(training)
 
-    def _known_characters(self, training: list[Utterance]) -> set[str]:
+    def _known_units(self, training: list[Utterance]) -> Graphemes:
         path = self._config.graphemes
         if path is not None and Path(path).exists():
-            return set(read_graphemes(Path(path)).ids)
+            return read_graphemes(Path(path))
         texts = (("", self._normalized(entry)) for entry in training)
-        return set(build_graphemes([], texts).alphabets.get("", "")) | {" "}
+        return build_graphemes([], texts, self._config.pieces)
 
     def _normalized(self, entry: Utterance) -> str:
         language = entry.lang or getattr(entry, self._key)
@@ -127,7 +128,7 @@ class _Checker:
                 f" {', '.join(self._varieties)}. Received {variety!r}."
             )
         text = self._normalized(entry)
-        unknown = sorted(set(text) - self._alphabets)
+        unknown = sorted(set(text) - set(self._table.ids))
         if unknown:
             yield (
                 "characters that are not in the table of graphemes. Expected those of"
@@ -141,7 +142,7 @@ class _Checker:
             )
 
     def _listen(self, entry: Utterance, report: SplitReport) -> None:
-        units = len(self._normalized(entry)) + 1
+        units = len(self._table.spelled(self._normalized(entry))) + 1
         units += self._config.variety_symbol != "none"
         largest = self._config.buckets[-1]
         size = (largest.frames, largest.units)

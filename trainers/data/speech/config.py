@@ -63,6 +63,9 @@ class SpeechData(Data):
     graphemes: str | None = None
     """File of the table of characters. Where it is not there, it is made of the
     training transcripts and written there; when absent it is made each time anew."""
+    pieces: int = pydantic.Field(default=0, ge=0)
+    """Pieces of words, of several characters, that a new table has besides, learned
+    from the training transcripts; a text is of the longest units that fit."""
     keep_case: tuple[str, ...] = ()
     """Languages whose capital letters stay; all others are in small letters."""
     cache_megabytes: int = pydantic.Field(default=1024, ge=0)

@@ -48,12 +48,13 @@ def open_graphemes(
     if path is not None and path.exists():
         graphemes = read_graphemes(path)
         _check_varieties(path, graphemes, varieties)
+        _check_pieces(path, graphemes, config.pieces)
         return graphemes
     texts = (
         (each.language, normalized(each.text, each.language not in config.keep_case))
         for each in training
     )
-    graphemes = build_graphemes(varieties, texts)
+    graphemes = build_graphemes(varieties, texts, config.pieces)
     if path is not None and write:
         text = json.dumps(graphemes.plain(), ensure_ascii=False, indent=1)
         write_atomically(path, f"{text}\n")
@@ -87,4 +88,15 @@ def _check_varieties(
             f" case. Received {[v.name for v in graphemes.varieties]}; correct"
             " data.graphemes or data.varieties, or remove the file to have it made"
             " anew."
+        )
+
+
+def _check_pieces(path: Path, graphemes: Graphemes, wanted: int) -> None:
+    number = len(graphemes.pieces)
+    # There are fewer where no more could be learned.
+    if number > wanted or (wanted and not number):
+        raise DataError(
+            f"the table of graphemes {path} has other units. Expected at most"
+            f" data.pieces: {wanted} pieces of words. Received {number}; correct"
+            " data.pieces, or remove the file to have it made anew."
         )

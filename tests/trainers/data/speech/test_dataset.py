@@ -189,6 +189,15 @@ def test_the_table_is_written_and_read(manifest, tmp_path) -> None:
         open_speech(
             data.model_copy(update={"varieties": ("de", "en-gb", "en-us")[::-1]})
         )
+    with pytest.raises(DataError, match=r"other units.*data.pieces: 4.*Received 0"):
+        open_speech(data.model_copy(update={"pieces": 4}))
+    spelled = open_speech(data).split("test").labels
+    path.unlink()
+    pieces = open_speech(data.model_copy(update={"pieces": 4}))
+    assert pieces.graphemes.size == made.size + 4
+    assert pieces.split("test").labels.lengths.sum() < spelled.lengths.sum()
+    with pytest.raises(DataError, match=r"other units.*data.pieces: 0.*Received 4"):
+        open_speech(data)
     path.write_text("{", encoding="utf-8")
     with pytest.raises(DataError, match=r"graphemes.json.*Expected JSON"):
         open_speech(data)

@@ -112,14 +112,14 @@ def test_damaged_layouts(tmp_path):
                 list(CORPORA[name](tmp_path / name))
     bare = {"train/content.txt": "SSB00050001.wav\t\u5e7f guang\n"}
     write(tmp_path / "bare", bare)
-    with pytest.raises(DataError, match="pinyin without tones.*'guang'"):
+    with pytest.raises(DataError, match=r"pinyin without tones.*'guang'"):
         list(CORPORA["aishell3"](tmp_path / "bare"))
 
 
 def test_pinyin_has_tones():
     check_tones("ni3hao3, lao3shi1! l\u00fc4")
     for text in ("ni3hao", "hao", "ni6hao3", "3hao"):
-        with pytest.raises(DataError, match="pinyin without tones"):
+        with pytest.raises(DataError, match=r"pinyin without tones"):
             check_tones(text)
 
 

@@ -39,7 +39,8 @@ def convert_tacotron(path: Path, experiment: Experiment, workdir: Path) -> None:
     from trainers.data.synthesis.source import open_synthesis
 
     folder = new_folder(workdir)
-    check_settings(experiment.model)
+    model: Any = experiment.model
+    check_settings(model)
     data: Any = experiment.data
     if data.front_end != "public22k":
         raise ConfigError(
@@ -47,7 +48,6 @@ def convert_tacotron(path: Path, experiment: Experiment, workdir: Path) -> None:
             f" public22k. Received {data.front_end}."
         )
     table = open_synthesis(data, write=False).symbols
-    model: Any = experiment.model
     arrays = read_tacotron(Weights.read(path), model, table)
     write_run(folder, experiment, lambda: arrays)
 

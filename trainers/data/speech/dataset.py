@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from tfmodels.audio.spec_augment import SpecAugment
 from tfmodels.text.graphemes import START
+from trainers.data.speech.arranged import records_of
 from trainers.data.speech.config import SpeechData
-from trainers.data.speech.order import owned
 from trainers.data.speech.sources import SpeechSource
 from trainers.interfaces import Shard
 
@@ -50,13 +50,8 @@ def speech_dataset(
     """
     training = split == "train"
     chosen = source.split(split)
-    order, share = chosen.order, shard
-    if shard.own:
-        names = [each.speaker for each in source.utterances(split)]
-        order = chosen.order_of(owned(names, shard))
-        share = _SINGLE
-    stream = order.stream(seed)
-    records = stream.endless(share, start) if training else stream.single_pass(share)
+    speakers = [each.speaker for each in source.utterances(split)]
+    order, records = records_of(chosen, speakers, seed, shard, start)
     features = chosen.features()
     masks = SpecAugment(config.masks) if training and config.masks else None
     shapes = tf.constant(chosen.shapes, tf.int32)

@@ -13,6 +13,8 @@ from tfmodels.text.graphemes import Graphemes
 from tfmodels.text.graphemes import normalized
 from trainers.data.parallel.arrays import Side
 from trainers.data.parallel.arrays import Writer
+from trainers.data.speech.arranged import Arranged
+from trainers.data.speech.arranged import first_that_fits
 from trainers.data.speech.config import SpeechData
 from trainers.data.speech.connected_digits import open_digits
 from trainers.data.speech.corpus import Corpus
@@ -20,14 +22,13 @@ from trainers.data.speech.corpus import Spoken
 from trainers.data.speech.features import Features
 from trainers.data.speech.features import frame_statistics
 from trainers.data.speech.front_end import FrontEnd
-from trainers.data.speech.order import BucketOrder
 from trainers.data.speech.recorded import open_manifest
 from trainers.data.speech.tables import open_graphemes
 
 _LOG = logging.getLogger(__name__)
 
 
-class SpeechSplit:
+class SpeechSplit(Arranged):
     """The utterances of a split as a recogniser takes them."""
 
     def __init__(
@@ -43,6 +44,7 @@ class SpeechSplit:
         spoken = corpus.utterances
         self.variety = np.array([_number(graphemes, each) for each in spoken], np.int64)
         """The number of each utterance's variety, int64 [n]."""
+        self.kinds = self.variety
         writer = Writer(graphemes.size)
         for each in spoken:
             place = config.variety_symbol
@@ -55,11 +57,8 @@ class SpeechSplit:
         """Frames of each utterance, int64 [n]."""
         self.is_training = name == "train"
         self.shapes = self._shapes()
-        """Frames and units of each bucket, int64 [buckets, 2]."""
         sizes = np.stack([self.lengths, self.labels.lengths], axis=-1)
-        fits = np.all(sizes[:, None] <= self.shapes, axis=-1)
-        self.bucket = np.where(fits.any(axis=1), fits.argmax(axis=1), -1)
-        """Which bucket each utterance is in, int64 [n]; -1 if it is left out."""
+        self.bucket = first_that_fits(sizes, self.shapes)
         self.short, self.long = self.lengths < 1, self.bucket < 0
         """Utterances without a frame, and those that fit into no bucket, bool [n]."""
         if self.is_training:
@@ -77,23 +76,6 @@ class SpeechSplit:
             )
         )
         """Opens the features, which may read all recordings."""
-
-    @functools.cached_property
-    def order(self) -> BucketOrder:
-        """In which order they are visited."""
-        return self.order_of(np.ones(len(self.bucket), bool))
-
-    def order_of(self, mine: np.ndarray) -> BucketOrder:
-        """The order of some of the utterances, bool [n]."""
-        training = self.is_training
-        return BucketOrder(
-            np.where(mine, self.bucket, -1),
-            self.variety,
-            len(self.shapes),
-            self._config,
-            self._config.sampling_temperature if training else 1.0,
-            drop=training,
-        )
 
     def _shapes(self) -> np.ndarray:
         shapes = [(bucket.frames, bucket.units) for bucket in self._config.buckets]

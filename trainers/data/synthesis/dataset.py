@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from trainers.data.speech.order import owned
+from trainers.data.speech.arranged import records_of
 from trainers.data.synthesis.config import SynthesisData
 from trainers.data.synthesis.source import SynthesisSource
 from trainers.interfaces import Shard
@@ -43,13 +43,8 @@ def synthesis_dataset(
     """
     training = split == "train"
     chosen = source.split(split)
-    order, share = chosen.order, shard
-    if shard.own:
-        names = [each.speaker or each.utt for each in chosen.entries]
-        order = chosen.order_of(owned(names, shard))
-        share = _SINGLE
-    stream = order.stream(seed)
-    records = stream.endless(share, start) if training else stream.single_pass(share)
+    names = [each.speaker or each.utt for each in chosen.entries]
+    order, records = records_of(chosen, names, seed, shard, start)
     features = chosen.features()
     shapes = tf.constant(chosen.shapes, tf.int32)
     speakers = tf.constant(chosen.speaker, tf.int32)

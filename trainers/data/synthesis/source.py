@@ -15,10 +15,11 @@ from tfmodels.text.symbols import Symbols
 from tfmodels.text.symbols import build_symbols
 from trainers.data.parallel.arrays import Side
 from trainers.data.parallel.arrays import Writer
+from trainers.data.speech.arranged import Arranged
+from trainers.data.speech.arranged import first_that_fits
 from trainers.data.speech.features import Features
 from trainers.data.speech.features import frame_statistics
 from trainers.data.speech.manifest import Utterance
-from trainers.data.speech.order import BucketOrder
 from trainers.data.speech.recorded import RecordedCorpus
 from trainers.data.synthesis.config import SynthesisData
 from trainers.data.synthesis.front_end import SynthesisFrontEnd
@@ -28,7 +29,7 @@ from trainers.files import write_atomically
 _LOG = logging.getLogger(__name__)
 
 
-class SynthesisSplit:
+class SynthesisSplit(Arranged):
     """The utterances of a split as a synthesiser takes them."""
 
     def __init__(
@@ -51,6 +52,7 @@ class SynthesisSplit:
         self.speaker = _numbers(entries, "speaker", speakers)
         self.language = _numbers(entries, "lang", languages)
         """Numbers of each utterance's speaker and language, int64 [n]."""
+        self.kinds = self.language
         symbols, tones = Writer(source.symbols.size), Writer(source.symbols.size)
         self.unknown = 0
         """Symbols that the table does not have."""
@@ -65,11 +67,8 @@ class SynthesisSplit:
         """Frames of each utterance, int64 [n]."""
         self.tokens = self._true_tokens()
         self.shapes = self._shapes()
-        """Frames and symbols of each bucket, int64 [buckets, 2]."""
         sizes = np.stack([self.lengths, self.symbols.lengths], axis=-1)
-        fits = np.all(sizes[:, None] <= self.shapes, axis=-1)
-        self.bucket = np.where(fits.any(axis=1), fits.argmax(axis=1), -1)
-        """Which bucket each utterance is in, int64 [n]; -1 if it is left out."""
+        self.bucket = first_that_fits(sizes, self.shapes)
         if np.all(self.bucket < 0):
             raise DataError(
                 "no utterance is left to learn from. Expected some that fit into the"
@@ -112,23 +111,6 @@ class SynthesisSplit:
             frames = -(-max(int(longest[0]), shapes[-1][0]) // step) * step
             shapes.append((frames, max(int(longest[1]), shapes[-1][1])))
         return np.array(shapes, np.int64)
-
-    def order_of(self, mine: np.ndarray) -> BucketOrder:
-        """The order of some of the utterances, bool [n]."""
-        training = self.is_training
-        return BucketOrder(
-            np.where(mine, self.bucket, -1),
-            self.language,
-            len(self.shapes),
-            self._config,
-            self._config.sampling_temperature if training else 1.0,
-            drop=training,
-        )
-
-    @functools.cached_property
-    def order(self) -> BucketOrder:
-        """In which order all are visited."""
-        return self.order_of(np.ones(len(self.bucket), bool))
 
 
 class SynthesisSource:

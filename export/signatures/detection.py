@@ -176,7 +176,7 @@ class DetectionSignatures:
 
 
 def _found_again(objects: Objects, scores: Any, others: Objects) -> np.ndarray:
-    """Whether all objects of a probability of 0.5 or more are among others, bool [B]."""
+    """Whether all objects of a probability from 0.5 on are among others, bool [B]."""
     sure = np.where(np.asarray(scores) >= 0.5, objects.classes, -1)
     classes = tf.convert_to_tensor(others.classes)
     needed = tf.fill([classes.shape[0], 1, classes.shape[1]], 0.5)

@@ -139,24 +139,26 @@ class DetectionSignatures:
             answers = program("serve", {"images": batch["image"]})
             made = {name: answers[name] for name in ("logits", "offsets")}
         else:
-            made = program("detect", {"image": self._normalized(batch["image"])})
+            # One at a time: the rows of cells are fixed in the file, with the batch.
+            rows = [
+                program("detect", {"image": self._normalized(image[None])})
+                for image in np.asarray(batch["image"])
+            ]
+            made = {
+                name: np.concatenate([np.asarray(row[name]) for row in rows])
+                for name in ("logits", "offsets")
+            }
         outputs = self._finder.with_found(made)
         return {name: np.asarray(value) for name, value in outputs.items()}
 
     def agreement(self, reference: Arrays, outputs: Arrays) -> np.ndarray:
-        """Whether both find as many objects, of the same classes, in the same places.
+        """Whether each object that one is sure of, the other finds as well, bool [B].
 
-        bool [B]; places are the same from an overlap of 0.5 on.
+        Sure is a probability of 0.5 or more; the other's may be any that counts. Places
+        are the same from an overlap of 0.5 on.
         """
-        found = [self._finder.objects(each)[0] for each in (reference, outputs)]
-        first, second = (
-            Objects(each.boxes, tf.convert_to_tensor(each.classes)) for each in found
-        )
-        needed = tf.fill([*second.classes.shape[:1], 1, second.classes.shape[1]], 0.5)
-        matched = match(first, second, needed)[:, 0]
-        counts = [np.sum(np.asarray(o.classes) >= 0, axis=-1) for o in (first, second)]
-        both = np.sum(np.asarray(matched), axis=-1)
-        return np.asarray((both == counts[0]) & (both == counts[1]))
+        first, second = (self._finder.objects(each) for each in (reference, outputs))
+        return _found_again(*first, second[0]) & _found_again(*second, first[0])
 
     def predict(self, program: Program, source: str) -> Detections:
         """Finds the objects in the image of a file.
@@ -171,3 +173,16 @@ class DetectionSignatures:
         """The network's input, float32 [b, H, W, C]."""
         pixels = whole(tf.convert_to_tensor(images), self._shape)
         return normalize_pixels(pixels, self._scaling).numpy()
+
+
+def _found_again(objects: Objects, scores: Any, others: Objects) -> np.ndarray:
+    """Whether all objects of a probability from 0.5 on are among others, bool [B]."""
+    sure = np.where(np.asarray(scores) >= 0.5, objects.classes, -1)
+    classes = tf.convert_to_tensor(others.classes)
+    needed = tf.fill([classes.shape[0], 1, classes.shape[1]], 0.5)
+    matched = match(
+        Objects(objects.boxes, tf.constant(sure)),
+        Objects(others.boxes, classes),
+        needed,
+    )
+    return np.asarray(np.all(np.asarray(matched)[:, 0] | (sure < 0), axis=-1))

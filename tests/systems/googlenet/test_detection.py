@@ -17,6 +17,7 @@ from trainers.data.detection.config import DigitCanvasesData
 SHORT = (
     "model.backbone.width_multiplier=0.125",
     "model.backbone.stages=[[{pass_through: 64, group_3x3: [96, 128]}]]",
+    "model.backbone.heads=[]",
     "model.levels=[3a]",
     "data.train_examples=512",
     "data.test_examples=32",

@@ -78,7 +78,8 @@ def convert_voices(
     table = output / "symbols.json"
     plain = json.dumps(task.voices.symbols.plain(), ensure_ascii=False, indent=1)
     write_atomically(table, f"{plain}\n")
-    stage: dict[str, Any] = {"name": "voices", "steps": steps}
+    length = int(steps) if steps.isdigit() else steps
+    stage: dict[str, Any] = {"name": "voices", "steps": length}
     if alone:
         stage["freeze"] = [_ONLY_VOICES]
     values = {

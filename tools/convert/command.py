@@ -2,12 +2,14 @@
 
 from pathlib import Path
 from typing import Annotated
+from typing import Any
 
 import typer
 
 from tools.config import Config
 from tools.config import Overrides
 from tools.console import print_to_terminal
+from tools.convert.googlenet import ImageLayout
 from tools.convert.layouts import Layout
 
 app = typer.Typer(
@@ -39,6 +41,52 @@ def gnmt_command(
     print_to_terminal(
         f"Converted to {workdir}. Look at it with: tfmodels evaluate {workdir}"
     )
+
+
+@app.command("googlenet")
+def googlenet_command(
+    weights: Annotated[
+        Path, typer.Argument(help="A .npz file: arrays under their own names.")
+    ],
+    config: Config,
+    layout: Annotated[ImageLayout, typer.Option(help="Whose names these are.")],
+    workdir: Annotated[Path, typer.Option(help="Folder of the run, new.")],
+    overrides: Overrides = None,
+) -> None:
+    """Make a run folder of somebody else's GoogLeNet."""
+    from tools.convert.googlenet import convert_googlenet
+    from tools.quiet import load_tensorflow
+    from trainers.configuration import load_experiment
+
+    experiment = load_experiment(config, overrides or ())
+    load_tensorflow()
+    convert_googlenet(weights, experiment, layout, workdir)
+    print_to_terminal(
+        f"Converted to {workdir}. Look at it with: tfmodels evaluate {workdir}"
+    )
+
+
+@app.command("names")
+def names_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a run of GoogLeNet.")],
+    layout: Annotated[ImageLayout, typer.Option(help="Whose names are wanted.")],
+    output: Annotated[Path, typer.Option(help="A new .npz file.")],
+) -> None:
+    """Write a run's weights under somebody else's names."""
+    import numpy as np
+
+    from tools.convert.googlenet import check_variant
+    from tools.convert.googlenet import named_as
+    from tools.quiet import load_tensorflow
+    from trainers.runs import load_run
+
+    load_tensorflow()
+    opened = load_run(run)
+    check_variant(opened.experiment.model, layout)
+    variables = {v.path: v.numpy() for v in opened.model.weights}
+    arrays: Any = named_as(variables, layout)
+    np.savez(output, **arrays)
+    print_to_terminal(f"Written to {output}.")
 
 
 @app.command("transformer")

@@ -46,6 +46,11 @@ class Weights:
         """Whether there is an array of this name."""
         return name in self._arrays
 
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """Of an array, if it is there."""
+        array = self._arrays.get(name)
+        return None if array is None else array.shape
+
     def take(self, name: str, *shape: int) -> np.ndarray:
         """An array, float32; zeros where `finish` will complain."""
         self._taken.add(name)

@@ -14,7 +14,7 @@ from tools.config import Config
 from tools.config import Overrides
 from tools.console import print_to_terminal
 from tools.prepare.data_sets import DataSet
-from tools.prepare.digits import Layout
+from tools.prepare.images import Layout
 from tools.prepare.recorded_voices import CORPORA
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ app = typer.Typer(no_args_is_help=True, help="Prepare and check data sets.")
 _SHOWN = 50
 
 
+_IMAGES = (DataSet.MNIST, DataSet.CIFAR10, DataSet.CIFAR100)
 _RECORDED_VOICES = set(map(DataSet, CORPORA))
 
 
@@ -69,11 +70,11 @@ def prepare(
     name: Annotated[DataSet, typer.Argument(help="Data set.")],
     output: Annotated[Path, typer.Option(help="Folder to write into.")],
     layout: Annotated[
-        Layout, typer.Option("--format", help="digits: how the files lie on disk.")
+        Layout, typer.Option("--format", help="images: how the files lie on disk.")
     ] = Layout.FOLDER,
     source: Annotated[
         Path | None,
-        typer.Option(help="speech: the folder that the corpus is in."),
+        typer.Option(help="The folder that the data set is in."),
     ] = None,
     mel_bins: Annotated[
         int, typer.Option(min=1, help="kaldi: mel bands of the features.")
@@ -120,13 +121,18 @@ def prepare(
 
         section = prepare_recorded_voices(name.value, source, output)
         batch_size = 16
+    elif name in _IMAGES:
+        from tools.prepare.images import prepare_images
+
+        section = prepare_images(name.value, source, output, layout)
+        batch_size = 64
     elif name is not DataSet.DIGITS:
         from tools.prepare.speech import prepare_speech
 
         section = prepare_speech(name.value, source, output, accents, utterances)
         batch_size = 16
     else:
-        from tools.prepare.digits import prepare_digits
+        from tools.prepare.images import prepare_digits
 
         section, batch_size = prepare_digits(output, layout), 64
     print_to_terminal("data:")

@@ -16,8 +16,8 @@ from tests.distributed.jobs import history
 from tests.distributed.jobs import last_step
 from tests.distributed.jobs import saved_steps
 from tests.distributed.jobs import wait_for_step
-from tools.prepare.digits import Layout
-from tools.prepare.digits import prepare_digits
+from tools.prepare.images import Layout
+from tools.prepare.images import prepare_digits
 
 pytestmark = pytest.mark.multiprocess
 

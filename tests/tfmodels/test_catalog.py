@@ -24,6 +24,7 @@ def test_names_of_models():
         "inception_v4",
         "inception_resnet_v1",
         "inception_resnet_v2",
+        "detector",
         "amoebanet",
         "transformer",
         "acoustic_dnn",
@@ -32,12 +33,16 @@ def test_names_of_models():
         "gnmt",
         "las",
         "tacotron",
+        "wavernn",
     )
 
 
 @pytest.mark.parametrize("name", tfmodels.models())
 def test_kind_is_the_name_and_defaults_survive_a_round_trip(name):
-    config = catalog.find(name).config.parse({})
+    backbone = {"kind": "googlenet"}
+    detector = {"backbone": backbone, "num_classes": 3, "levels": ["5b"]}
+    required = {"detector": detector}
+    config = catalog.find(name).config.parse(required.get(name, {}))
     assert config.plain()["kind"] == name
     assert type(config).parse(config.plain()) == config
 

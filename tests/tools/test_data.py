@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from tfmodels.errors import ConfigError
 from tools.data import app
-from tools.prepare.digits import Layout
-from tools.prepare.digits import prepare_digits
+from tools.prepare.images import Layout
+from tools.prepare.images import prepare_digits
 from trainers.configuration import read_yaml
 from trainers.data.config import DigitsData
 from trainers.data.config import ImageFolderData

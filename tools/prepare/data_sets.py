@@ -8,6 +8,11 @@ class DataSet(enum.StrEnum):
 
     DIGITS = "digits"
     """Handwritten digits that scikit-learn ships."""
+    MNIST = "mnist"
+    """Handwritten digits in IDX files."""
+    CIFAR10 = "cifar10"
+    """Small photographs of ten classes, the binary version; so is the next one."""
+    CIFAR100 = "cifar100"
     KALDI = "kaldi"
     """Speech in Kaldi's data folders."""
     LIBRISPEECH = "librispeech"

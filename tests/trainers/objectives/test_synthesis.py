@@ -216,5 +216,8 @@ def test_rows_alone_have_the_gradients_of_all():
     ):
         total = sum(map(tf.convert_to_tensor, found))
         np.testing.assert_allclose(
-            total, expected, atol=2e-4, rtol=1e-4, err_msg=variable.path
+            *(total, tf.convert_to_tensor(expected)),
+            atol=2e-4,
+            rtol=1e-4,
+            err_msg=variable.path,
         )

@@ -1,16 +1,18 @@
-"""Writes scikit-learn's digits as files, to show the layouts and to try them out."""
+"""Writes labelled images as files, scikit-learn's digits and published ones."""
 
 import csv
 import enum
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from trainers.data.images.arrays import Digits
+import numpy as np
+
+from tfmodels.errors import ConfigError
 
 _NUM_SHARDS = 4
 _FOLDERS = {"train": "train", "test": "val"}
-_NAMES = tuple("0123456789")
 
 
 class Layout(enum.StrEnum):
@@ -24,23 +26,73 @@ class Layout(enum.StrEnum):
     """TFRecord shards of ``tf.train.Example`` and ``labels.txt``."""
 
 
+class Images(Protocol):
+    """Those of a split."""
+
+    @property
+    def images(self) -> np.ndarray:
+        """uint8 [n, height, width, channels]."""
+
+    @property
+    def targets(self) -> np.ndarray:
+        """int64 [n], class numbers."""
+
+    @property
+    def rows(self) -> Sequence[int] | np.ndarray:
+        """A number for each image."""
+
+
 def prepare_digits(output: Path, layout: Layout) -> dict[str, str]:
-    """Writes both splits of the digits below `output`, replacing earlier files.
+    """Writes both splits of scikit-learn's digits; see `write_images`."""
+    from trainers.data.images.arrays import load_digits
+
+    splits = {split: load_digits(split) for split in _FOLDERS}
+    return write_images(splits, tuple("0123456789"), output, layout)
+
+
+def prepare_images(
+    name: str, source: Path | None, output: Path, layout: Layout
+) -> dict[str, str]:
+    """Writes both splits of a published data set; see `write_images`.
+
+    Raises:
+      ConfigError: there is no source.
+      DataError: its files are missing or damaged.
+    """
+    from tools.prepare.image_files import read_images
+
+    if source is None:
+        raise ConfigError(
+            f"--source: where {name} is must be said. Expected the folder of its files."
+            " Received none."
+        )
+    splits, names = read_images(name, source)
+    return write_images(splits, names, output, layout)
+
+
+def write_images(
+    splits: Mapping[str, Images], names: Sequence[str], output: Path, layout: Layout
+) -> dict[str, str]:
+    """Writes the splits ``train`` and ``test``, replacing earlier files.
+
+    Args:
+      splits: their images.
+      names: of classes.
+      output: below which folder.
+      layout: how files lie there.
 
     Returns:
       The section `data` of an experiment that reads them, without `batch_size`.
     """
-    from trainers.data.images.arrays import load_digits
-
     for split, folder in _FOLDERS.items():
-        digits = load_digits(split)
+        images = splits[split]
         if layout is Layout.FOLDER:
-            _write_images(digits, [output / folder / name for name in _NAMES])
+            _write_images(images, [output / folder / name for name in names])
         elif layout is Layout.MANIFEST:
-            paths = _write_images(digits, [output / "images"] * len(_NAMES))
-            _write_manifest(digits, paths, output / f"{folder}.csv")
+            paths = _write_images(images, [output / "images" / folder] * len(names))
+            _write_manifest(images, paths, names, output / f"{folder}.csv")
         else:
-            _write_records(digits, output, folder)
+            _write_records(images, output, folder)
     if layout is Layout.FOLDER:
         return {"kind": "image_folder", "path": str(output)}
     if layout is Layout.MANIFEST:
@@ -49,18 +101,18 @@ def prepare_digits(output: Path, layout: Layout) -> dict[str, str]:
         }
         return {"kind": "manifest", **tables}
     labels = output / "labels.txt"
-    labels.write_text("".join(f"{name}\n" for name in _NAMES), encoding="utf-8")
+    labels.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
     shards = {split: str(output / f"{name}-*") for split, name in _FOLDERS.items()}
     return {"kind": "image_records", **shards, "labels": str(labels)}
 
 
-def _pngs(digits: "Digits") -> list[bytes]:
+def _pngs(digits: Images) -> list[bytes]:
     import tensorflow as tf
 
     return [tf.io.encode_png(image).numpy() for image in digits.images]
 
 
-def _write_images(digits: "Digits", folders: list[Path]) -> list[Path]:
+def _write_images(digits: Images, folders: list[Path]) -> list[Path]:
     """Writes each image into the folder of its class and returns the paths."""
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,21 +120,23 @@ def _write_images(digits: "Digits", folders: list[Path]) -> list[Path]:
     for row, target, png in zip(
         digits.rows, digits.targets, _pngs(digits), strict=True
     ):
-        path = folders[target] / f"{row:04d}.png"
+        path = folders[target] / f"{row:05d}.png"
         path.write_bytes(png)
         paths.append(path)
     return paths
 
 
-def _write_manifest(digits: "Digits", paths: list[Path], table: Path) -> None:
+def _write_manifest(
+    digits: Images, paths: list[Path], names: Sequence[str], table: Path
+) -> None:
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label"])
         for path, target in zip(paths, digits.targets, strict=True):
-            writer.writerow([path.relative_to(table.parent), _NAMES[target]])
+            writer.writerow([path.relative_to(table.parent), names[target]])
 
 
-def _write_records(digits: "Digits", output: Path, name: str) -> None:
+def _write_records(digits: Images, output: Path, name: str) -> None:
     import tensorflow as tf
 
     output.mkdir(parents=True, exist_ok=True)

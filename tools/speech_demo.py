@@ -49,9 +49,7 @@ def speech_demo(workdir: Path) -> None:
     print_to_terminal(f"{picture}: their spectra, and what was read when.")
     for name in ("mcd_seen", "mcd_crossed", "speaker_id_crossed"):
         print_to_terminal(f"test/{name}: {result.metrics[f'test/{name}']:.3f}")
-    print_to_terminal(
-        f"The whole training is four times as long: tfmodels train {_CONFIG}"
-    )
+    print_to_terminal(f"The whole training takes longer: tfmodels train {_CONFIG}")
     print_to_terminal(f"Done in {time.monotonic() - started:.0f} s.")
 
 

@@ -55,7 +55,8 @@ class JsonlWriter(Writer):
 def read_scalars(path: Path) -> dict[str, list[tuple[int, float]]]:
     """The (step, value) pairs of every scalar in a file that `JsonlWriter` wrote.
 
-    Values that were not finite come back as NaN; unfinished lines are passed over.
+    Values that were not finite come back as NaN; unfinished lines are passed over. A
+    run that was too short to be logged has no file, and none of them.
     """
     series: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for line in _lines(path):
@@ -67,6 +68,8 @@ def read_scalars(path: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
     with path.open(encoding="utf-8", errors="replace") as file:
         for text in file:
             # A process killed while writing leaves a line without its end.

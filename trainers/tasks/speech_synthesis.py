@@ -277,7 +277,8 @@ class SpeechSynthesis:
         lengths = tf.TensorSpec([None], tf.int32)
         seed = tf.TensorSpec([None, 2], tf.int64)
         spec = {**numbers, **shares, "symbol_lengths": lengths, "seed": seed}
-        switching = {**spec, "token_languages": tf.TensorSpec([None, None, None])}
+        each_symbol = tf.TensorSpec([None, None, len(self.voices.languages)])
+        switching = {**spec, "token_languages": each_symbol}
         plain, mixed = (
             tf.function(say, autograph=False, input_signature=[each])
             for each in (spec, switching)

@@ -116,6 +116,7 @@ def test_a_full_disk_leaves_finished_matrices_and_no_half_file(tmp_path):
 _LIMITED = """
 import resource, sys
 from pathlib import Path
+import tfmodels.quantization.targets  # and TensorFlow, which is no part of the model
 from tfmodels.quantization.policy import default_policy
 from tools.convert.packed import clip_file
 

@@ -85,9 +85,10 @@ def _benchmark(part: dict[str, Any]) -> list[str]:
     for name, figure in _flat(figures):
         shown = f"{figure:.4g}" if isinstance(figure, float) else f"{figure}"
         rows.append(f"| {name} | {shown} |")
+    medians = "; medians over interleaved rounds" if "rounds" in part else ""
     return [
         f"## {part['benchmark'].replace('_', ' ')}",
-        f"`tfmodels benchmark {part['benchmark']}`; medians over interleaved rounds.",
+        f"`tfmodels benchmark {part['benchmark']}`{medians}.",
         "| figure | value |\n|---|---|\n" + "\n".join(rows),
     ]
 

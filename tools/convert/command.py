@@ -1,6 +1,7 @@
 """``tfmodels convert``: weights of other programs, or of a run, become a run's."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
 
@@ -11,6 +12,9 @@ from tools.config import Overrides
 from tools.console import print_to_terminal
 from tools.convert.googlenet import ImageLayout
 from tools.convert.layouts import Layout
+
+if TYPE_CHECKING:
+    from trainers.experiment import Experiment
 
 app = typer.Typer(
     no_args_is_help=True, help="Bring weights of other programs, or pack a run's."
@@ -32,15 +36,10 @@ def gnmt_command(
 ) -> None:
     """Make a run folder of somebody else's translation model."""
     from tools.convert.gnmt import convert_gnmt
-    from tools.quiet import load_tensorflow
-    from trainers.configuration import load_experiment
 
-    experiment = load_experiment(config, overrides or ())
-    load_tensorflow()
+    experiment = _opened(config, overrides)
     convert_gnmt(weights, experiment, layout, workdir, forget_bias)
-    print_to_terminal(
-        f"Converted to {workdir}. Look at it with: tfmodels evaluate {workdir}"
-    )
+    _tell(workdir)
 
 
 @app.command("googlenet")
@@ -55,15 +54,10 @@ def googlenet_command(
 ) -> None:
     """Make a run folder of somebody else's GoogLeNet."""
     from tools.convert.googlenet import convert_googlenet
-    from tools.quiet import load_tensorflow
-    from trainers.configuration import load_experiment
 
-    experiment = load_experiment(config, overrides or ())
-    load_tensorflow()
+    experiment = _opened(config, overrides)
     convert_googlenet(weights, experiment, layout, workdir)
-    print_to_terminal(
-        f"Converted to {workdir}. Look at it with: tfmodels evaluate {workdir}"
-    )
+    _tell(workdir)
 
 
 @app.command("names")
@@ -100,15 +94,10 @@ def transformer_command(
 ) -> None:
     """Make a run folder of somebody else's language model."""
     from tools.convert.language_models import convert_transformer
-    from tools.quiet import load_tensorflow
-    from trainers.configuration import load_experiment
 
-    experiment = load_experiment(config, overrides or ())
-    load_tensorflow()
+    experiment = _opened(config, overrides)
     convert_transformer(weights, experiment, workdir)
-    print_to_terminal(
-        f"Converted to {workdir}. Look at it with: tfmodels evaluate {workdir}"
-    )
+    _tell(workdir)
 
 
 @app.command("tacotron")
@@ -122,11 +111,8 @@ def tacotron_command(
 ) -> None:
     """Make a run folder of the public Tacotron 2."""
     from tools.convert.tacotron import convert_tacotron
-    from tools.quiet import load_tensorflow
-    from trainers.configuration import load_experiment
 
-    experiment = load_experiment(config, overrides or ())
-    load_tensorflow()
+    experiment = _opened(config, overrides)
     convert_tacotron(weights, experiment, workdir)
     print_to_terminal(
         f"Converted to {workdir}. Hear it with: tfmodels predict {workdir} 'Hello.' -o"
@@ -197,3 +183,19 @@ def clip_command(
     head = ClippingRule(layers=HEADS, bits=8, group_size=None)
     figures = clip_file(weights, output, default_policy(bits, (head, rule)))
     typer.echo(table(figures), nl=False)
+
+
+def _opened(config: Config, overrides: Overrides) -> "Experiment":
+    """The experiment, once TensorFlow is there."""
+    from tools.quiet import load_tensorflow
+    from trainers.configuration import load_experiment
+
+    experiment = load_experiment(config, overrides or ())
+    load_tensorflow()
+    return experiment
+
+
+def _tell(workdir: Path) -> None:
+    print_to_terminal(
+        f"Converted to {workdir}. Look at it with: tfmodels evaluate {workdir}"
+    )

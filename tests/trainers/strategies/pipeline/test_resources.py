@@ -24,18 +24,23 @@ def deep(x):
         x = keras.layers.Dense(256, activation="tanh", name=f"d{i}")(x)
     return keras.layers.Dense(3, name="head")(x)
 
-task = FunctionTask(deep, np.ones((2048, 256)))
+task = FunctionTask(deep, np.ones((4096, 256)))
 peaks = {}
 for schedule in ("gpipe", "1f1b"):
     for again in ("never", "always"):
         settings = {"stages": 2, "microbatches": 8, "schedule": schedule}
         made = opened(toy_stage(task), {**settings, "rematerialize": again})
         made.trainable.run(1)
-        before = tf.config.experimental.get_memory_info("CPU:0")["current"]
-        tf.config.experimental.reset_memory_stats("CPU:0")
-        made.trainable.run(2)
-        peak = tf.config.experimental.get_memory_info("CPU:0")["peak"]
-        peaks[f"{schedule} {again}"] = peak - before
+        # Threads that wait for a core hold what they would have freed: the least
+        # peak of some steps is that of the schedule.
+        steps = []
+        for _ in range(4):
+            before = tf.config.experimental.get_memory_info("CPU:0")["current"]
+            tf.config.experimental.reset_memory_stats("CPU:0")
+            made.trainable.run(1)
+            peak = tf.config.experimental.get_memory_info("CPU:0")["peak"]
+            steps.append(peak - before)
+        peaks[f"{schedule} {again}"] = min(steps)
         del made
 print(json.dumps(peaks))
 """
@@ -112,8 +117,8 @@ def measured(script: str, *arguments: str) -> Any:
 @pytest.mark.slow
 def test_recomputation_and_early_gradients_save_memory() -> None:
     peaks = measured(MEMORY)
-    assert peaks["gpipe always"] <= 0.5 * peaks["gpipe never"]
-    assert peaks["1f1b never"] <= 0.6 * peaks["gpipe never"]
+    assert peaks["gpipe always"] <= 0.45 * peaks["gpipe never"]
+    assert peaks["1f1b never"] <= 0.5 * peaks["gpipe never"]
     assert peaks["1f1b always"] < peaks["1f1b never"]
 
 

@@ -10,7 +10,9 @@ import tensorflow as tf
 from tfmodels.errors import ConfigError
 
 
-def open_devices(kind: str, count: int | None, key: str) -> list[str]:
+def open_devices(
+    kind: str, count: int | None, key: str, compiled: bool = False
+) -> list[str]:
     """Names of devices of this machine, in their order.
 
     Splits the CPU into virtual devices if several are asked for, and gives each its
@@ -20,6 +22,7 @@ def open_devices(kind: str, count: int | None, key: str) -> list[str]:
       kind: ``gpu``, ``cpu``, or ``auto`` for GPUs if there are enough, else the CPU.
       count: how many; all GPUs, or one CPU device, when absent.
       key: of the configuration, to blame for a wrong count.
+      compiled: whether XLA compiles most of what the devices do.
 
     Raises:
       ConfigError: there are too few.
@@ -30,7 +33,7 @@ def open_devices(kind: str, count: int | None, key: str) -> list[str]:
         found = tf.config.list_logical_devices("GPU")
         return _take(found, count or max(1, len(found)), "GPU", key)
     if count and count > 1:
-        _split_cpu(count, key)
+        _split_cpu(count, key, compiled)
     return _take(tf.config.list_logical_devices("CPU"), count or 1, "CPU", key)
 
 
@@ -45,7 +48,7 @@ def _take(
     return [device.name for device in devices[:count]]
 
 
-def _split_cpu(count: int, key: str) -> None:
+def _split_cpu(count: int, key: str, compiled: bool) -> None:
     physical = tf.config.list_physical_devices("CPU")[0]
     if tf.config.get_logical_device_configuration(physical):
         return
@@ -54,9 +57,11 @@ def _split_cpu(count: int, key: str) -> None:
     try:
         tf.config.set_logical_device_configuration(physical, parts)
         # With fewer threads than devices some would wait for others that wait for them;
-        # with the default number of threads each device would use all cores.
+        # with the default number of threads each device would use all cores. Compiled
+        # programs share one pool whatever their device.
+        threads = cores if compiled else max(1, cores // count)
         tf.config.threading.set_inter_op_parallelism_threads(max(count, cores))
-        tf.config.threading.set_intra_op_parallelism_threads(max(1, cores // count))
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
     except RuntimeError:
         raise ConfigError(
             f"{key}: the CPU cannot be split into {count} virtual devices any more,"

@@ -53,7 +53,7 @@ def test_sizes_are_those_of_the_configuration() -> None:
 
 def test_sound_is_as_long_as_wanted_and_has_all_letters(tmp_path: Path) -> None:
     TINY.write_sound(tmp_path)
-    overrides = TINY.overrides(tmp_path, xla=False)
+    overrides = TINY.overrides(tmp_path)
     experiment: Any = load_experiment("multilingual_tts/tiny", overrides)
     source = open_synthesis(experiment.data)
     split = source.split("train")

@@ -26,7 +26,7 @@ TINY = Sizes(width=8, num_layers=2, vocabulary_size=320, batch_size=4, length=5)
 
 def test_text_is_as_long_as_wanted_and_has_all_words(tmp_path: Path) -> None:
     TINY.write_text(tmp_path / "text.tsv")
-    overrides = TINY.overrides(tmp_path / "text.tsv", xla=True)
+    overrides = TINY.overrides(tmp_path / "text.tsv")
     experiment: Any = load_experiment("gnmt/tiny", overrides)
     source = open_parallel(experiment.data)
     assert source.vocabulary.size == TINY.vocabulary_size

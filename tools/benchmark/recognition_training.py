@@ -14,6 +14,7 @@ from tools.benchmark.rivals import two_cores
 from tools.benchmark.timing import machine
 from tools.benchmark.torch_peer import torch_python
 from tools.benchmark.torch_peer import torch_version
+from tools.benchmark.training_worker import WAYS
 
 _PROGRAM = Path(__file__).with_name("torch_las.py")
 _PEERS = {"torch": {}, "torch_one_thread": {"OMP_NUM_THREADS": "1"}}
@@ -29,7 +30,7 @@ def recognition_training(
     All have two cores and as many threads, but for `torch_one_thread`: where others
     compute too, threads of small products lose more time by waiting than they gain, and
     the peer that ours is compared with is the faster one. Ours reads its batches, whose
-    features are in memory, and looks at masks; `xla` is it with ``run.xla``. The peer,
+    features are in memory, and looks at masks; its `WAYS` are measured apart. The peer,
     a program of our own, has its batches ready, and no padding. The front end and the
     first step, which compiles, are not measured. Where the machine is shared, CPU time
     tells more than wall time: utterances per CPU second are those of all threads
@@ -49,9 +50,9 @@ def recognition_training(
             name: enter(Rival(program, cores, environment, interpreter))
             for name, environment in _PEERS.items()
         }
-        for rival, xla in (("ours", False), ("xla", True)):
-            overrides = sizes.overrides(folder, {"run.xla": xla})
-            rivals[rival] = enter(Rival([*_WORKER, *overrides], cores))
+        for rival, way in WAYS.items():
+            arguments = [*_WORKER, *sizes.overrides(folder), *way]
+            rivals[rival] = enter(Rival(arguments, cores))
         ready = {name: rival.answer() for name, rival in rivals.items()}
         utterances = num_steps * sizes.batch_size
         found = speeds(rivals, utterances, rounds, tuple(_PEERS), steps=num_steps)

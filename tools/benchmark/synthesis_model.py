@@ -80,12 +80,11 @@ class Sizes:
             "classifier": {"hidden_dim": self.classifier_dim},
         }
 
-    def overrides(self, folder: Path, xla: bool) -> list[str]:
+    def overrides(self, folder: Path) -> list[str]:
         """Changes to ``multilingual_tts/tiny`` that train the model on `write_sound`.
 
         Args:
           folder: where the sound is.
-          xla: whether steps are compiled.
         """
         data = {
             "kind": "synthesis_manifest",
@@ -101,7 +100,6 @@ class Sizes:
             "objective": {"kind": "synthesis", "guided_weight": 1.0},
             "optimizer.learning_rate": {"kind": "constant", "initial": 0.001},
             "optimizer.clip_global_norm": self.clip_global_norm,
-            "run.xla": xla,
         }
         return [f"{key}={json.dumps(value)}" for key, value in values.items()]
 

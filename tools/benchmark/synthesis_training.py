@@ -17,6 +17,7 @@ from tools.benchmark.synthesis_model import Sizes
 from tools.benchmark.timing import machine
 from tools.benchmark.torch_peer import torch_python
 from tools.benchmark.torch_peer import torch_version
+from tools.benchmark.training_worker import WAYS
 
 _PROGRAM = Path(__file__).with_name("torch_tacotron.py")
 _VARIABLE = "TFMODELS_MULTILINGUAL_TTS"
@@ -35,10 +36,10 @@ def synthesis_training(
     that a step of ours says are one wide frame of it, so that both decoders make as
     many steps; its post-net then sees fewer, wider frames, which is less work. All have
     two cores and as many threads, but for `torch_one_thread`. Ours reads its batches,
-    whose features are in memory; `xla` is it with ``run.xla``. The peer has its batches
-    ready. No utterance and no text has padding. The variable TFMODELS_TORCH_PYTHON
-    names a Python that has PyTorch, TFMODELS_MULTILINGUAL_TTS the folder of a clone of
-    Tomiinek's Multilingual_Text_to_Speech.
+    whose features are in memory; its `WAYS` are measured apart. The peer has its
+    batches ready. No utterance and no text has padding. The variable
+    TFMODELS_TORCH_PYTHON names a Python that has PyTorch, TFMODELS_MULTILINGUAL_TTS the
+    folder of a clone of Tomiinek's Multilingual_Text_to_Speech.
 
     Raises:
       ConfigError: one of them is not there.
@@ -55,8 +56,8 @@ def synthesis_training(
             name: enter(Rival(program, cores, environment, interpreter))
             for name, environment in _PEERS.items()
         }
-        for rival, xla in (("ours", False), ("xla", True)):
-            arguments = [*_WORKER, *sizes.overrides(sound, xla)]
+        for rival, way in WAYS.items():
+            arguments = [*_WORKER, *sizes.overrides(sound), *way]
             rivals[rival] = enter(Rival(arguments, cores))
         ready = {name: rival.answer() for name, rival in rivals.items()}
         frames = num_steps * sizes.batch_size * sizes.frames

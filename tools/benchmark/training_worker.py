@@ -16,6 +16,16 @@ from typing import Any
 from tools.benchmark.rivals import answers
 from tools.quiet import load_tensorflow
 
+_REPLICAS = "strategy={kind: data_parallel, devices: cpu, replicas: 2}"
+WAYS = {
+    "ours": ["run.xla=false"],
+    "xla": ["run.xla=true"],
+    "replicas": ["run.xla=false", _REPLICAS],
+    "xla_replicas": ["run.xla=true", _REPLICAS],
+}
+"""Changes that have a configuration trained in one way or another on two cores. Of two
+replicas each has a core and half of each batch."""
+
 
 def serve(
     name: str, overrides: Sequence[str], change: Callable[[Any], None] | None = None

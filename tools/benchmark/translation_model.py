@@ -46,7 +46,7 @@ class Sizes:
             "logits_clip": None,
         }
 
-    def overrides(self, text: Path, xla: bool) -> list[str]:
+    def overrides(self, text: Path) -> list[str]:
         """Changes to ``gnmt/tiny`` that train the model on a file of `write_text`."""
         changes = {
             **{f"model.{name}": value for name, value in self.model.items()},
@@ -57,7 +57,6 @@ class Sizes:
             ),
             "optimizer.learning_rate": "{kind: constant, initial: 0.001}",
             "optimizer.clip_global_norm": self.clip_global_norm,
-            "run.xla": str(xla).lower(),
         }
         return [
             f"{key}={'null' if value is None else value}"

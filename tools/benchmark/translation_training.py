@@ -13,6 +13,7 @@ from tools.benchmark.rivals import two_cores
 from tools.benchmark.timing import machine
 from tools.benchmark.torch_peer import torch_python
 from tools.benchmark.torch_peer import torch_version
+from tools.benchmark.training_worker import WAYS
 from tools.benchmark.translation_model import Sizes
 
 _PROGRAM = Path(__file__).with_name("torch_gnmt.py")
@@ -26,8 +27,8 @@ def translation_training(
     """Target tokens per second of each, some steps a turn, and ours over the peer's.
 
     Both have two cores and as many threads. Ours reads its batches from text, and looks
-    at masks; `xla` is it with ``run.xla``. The peer, a program of our own, makes up its
-    batches, which have no padding. Where the machine is shared, CPU time tells more
+    at masks; its `WAYS` are measured apart. The peer, a program of our own, makes up
+    its batches, which have no padding. Where the machine is shared, CPU time tells more
     than wall time: tokens per CPU second are those of all threads together. The
     variable TFMODELS_TORCH_PYTHON names a Python that has PyTorch.
 
@@ -65,8 +66,8 @@ def _compared(
                 )
             ),
             **{
-                name: enter(Rival([*_WORKER, *sizes.overrides(text, xla)], cores))
-                for name, xla in (("ours", False), ("xla", True))
+                name: enter(Rival([*_WORKER, *sizes.overrides(text), *way], cores))
+                for name, way in WAYS.items()
             },
         }
         ready = {name: rival.answer() for name, rival in rivals.items()}

@@ -59,9 +59,10 @@ def apply_gradients(
     optimizer: keras.optimizers.Optimizer,
     gradients: Sequence[Any],
     variables: Sequence[keras.Variable],
+    compiled: bool = False,
 ) -> None:
     """One optimizer step, from outside the replicas; see `update_variables`."""
-    update_variables(optimizer, gradients, variables)
+    update_variables(optimizer, gradients, variables, compiled)
     optimizer.iterations.assign_add(1)
 
 
@@ -69,6 +70,7 @@ def update_variables(
     optimizer: keras.optimizers.Optimizer,
     gradients: Sequence[Any],
     variables: Sequence[keras.Variable],
+    compiled: bool = False,
 ) -> None:
     """Updates some variables without counting a step, from outside the replicas.
 
@@ -81,6 +83,7 @@ def update_variables(
         the gradient (arXiv 1711.05101), concerns kernels only.
       gradients: one per variable, the same in every replica.
       variables: the variables to update.
+      compiled: whether XLA makes one pass over the memory of each update.
     """
     strategy = tf.distribute.get_strategy()
     learning_rate = optimizer.learning_rate
@@ -96,7 +99,9 @@ def update_variables(
         decay = optimizer.weight_decay if is_kernel(variable) else None
         strategy.extended.update(
             variable.value,
-            update,
+            # A function for each variable: of two of one shape, a common one would
+            # update what the optimizer keeps of the first.
+            tf.function(update, jit_compile=True) if compiled else update,
             args=(gradient, learning_rate, decay or 0.0),
             group=False,
         )

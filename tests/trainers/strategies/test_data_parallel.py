@@ -215,9 +215,12 @@ def test_batch_norm_over_replicas_cannot_be_compiled() -> None:
 
 
 @pytest.mark.slow
-def test_xla_gives_the_same_weights() -> None:
-    plain, _ = run_toy(4)
-    compiled, _ = run_toy(4, run={"xla": True})
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_xla_gives_the_same_weights(replicas: int) -> None:
+    """Three weights have one shape, and each its momentum."""
+    alone = {"synchronize_batch_norm": False}
+    plain, _ = run_toy(4, replicas, strategy=alone)
+    compiled, _ = run_toy(4, replicas, strategy=alone, run={"xla": True})
     assert_close(plain, compiled, 1e-5)
 
 

@@ -10,8 +10,12 @@ from trainers.devices import read_cluster
 from trainers.strategies.config import DataParallelConfig
 
 
-def device_names(config: DataParallelConfig) -> list[str]:
+def device_names(config: DataParallelConfig, compiled: bool = False) -> list[str]:
     """Devices of this machine: of replicas, or of the layers of the only one.
+
+    Args:
+      config: which ones.
+      compiled: see `open_devices`.
 
     Raises:
       ConfigError: there are too few.
@@ -19,14 +23,20 @@ def device_names(config: DataParallelConfig) -> list[str]:
     count, key = config.replicas, "strategy.replicas"
     if config.layers is not None:
         count, key = config.layers.devices, "strategy.layers.devices"
-    return open_devices(config.devices, count, key)
+    return open_devices(config.devices, count, key, compiled)
 
 
-def make_distribution(config: DataParallelConfig) -> tf.distribute.Strategy:
+def make_distribution(
+    config: DataParallelConfig, compiled: bool = False
+) -> tf.distribute.Strategy:
     """Opens the devices a configuration names.
 
     Must run before the process's first TensorFlow operation when it splits the CPU or
     joins a cluster.
+
+    Args:
+      config: which ones.
+      compiled: see `open_devices`.
 
     Raises:
       ConfigError: the devices asked for are not there, or TF_CONFIG is missing.
@@ -38,7 +48,7 @@ def make_distribution(config: DataParallelConfig) -> tf.distribute.Strategy:
         if config.devices == "cpu":
             tf.config.set_visible_devices([], "GPU")
         return tf.distribute.MultiWorkerMirroredStrategy()
-    names = device_names(config)
+    names = device_names(config, compiled)
     if len(names) == 1 or config.layers is not None:
         return tf.distribute.OneDeviceStrategy(names[0])
     if "GPU" in names[0]:

@@ -37,7 +37,7 @@ class DataParallel:
         """Opens the devices; nothing is built yet."""
         self._config = config
         self._run = run
-        self._distribution = make_distribution(config)
+        self._distribution = make_distribution(config, run.xla)
 
     @property
     def num_replicas(self) -> int:

@@ -1,6 +1,7 @@
 """The data-parallel step: gradients, one all-reduce, normalisation, guarded update."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -64,11 +65,9 @@ class DataParallelTrainable:
             **named_variables("optimizer", self._optimizer.variables),
             **self._scale.state,
         }
-        self._backward = (
-            tf.function(self._loss_and_gradients, jit_compile=True)
-            if run.xla
-            else self._loss_and_gradients
-        )
+        self._compiled = run.xla
+        self._backward = self._maybe_compiled(self._loss_and_gradients)
+        self._finish = self._maybe_compiled(self._finished)
         self._iterator = iter(batches)
         self._step = tf.function(self._distributed_step, autograph=False)
         # Tracing one step tells what it returns, so that the loop can start from zeros.
@@ -103,6 +102,9 @@ class DataParallelTrainable:
         """How often the step has been traced; more than once means retracing."""
         return int(self._step.experimental_get_tracing_count())
 
+    def _maybe_compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return tf.function(function, jit_compile=True) if self._compiled else function
+
     def _many_steps(self, iterator: Any, num_steps: tf.Tensor) -> dict[str, Any]:
         result = tf.nest.map_structure(
             lambda value: tf.zeros(value.shape, value.dtype), self._outcome
@@ -125,17 +127,20 @@ class DataParallelTrainable:
         before = [tf.identity(statistic) for statistic in self._statistics]
         gradients, totals = self._accumulate(batch)
         gradients, totals = _sum_over_replicas(gradients, totals)
-        weight = totals["loss"][1]
-        divisor = weight * self._scale.value
-        gradients = [tf.math.divide_no_nan(gradient, divisor) for gradient in gradients]
-        gradients = add_l2(gradients, self._variables, self._stage.optimizer.l2)
-        gradients, norm = clip_by_global_norm(
-            gradients, self._stage.optimizer.clip_global_norm
-        )
+        divisor = totals["loss"][1] * self._scale.value
+        gradients, norm = self._finish(gradients, divisor)
         finite = tf.math.is_finite(norm) & tf.math.is_finite(totals["loss"][0])
         context = tf.distribute.get_replica_context()
         skipped = context.merge_call(self._update, args=(gradients, before, finite))
         return {"totals": totals, "skipped": skipped, "gradient_norm": norm}
+
+    def _finished(
+        self, gradients: list[tf.Tensor], divisor: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Gradients as they update, and their norm, from those of all replicas."""
+        gradients = [tf.math.divide_no_nan(gradient, divisor) for gradient in gradients]
+        gradients = add_l2(gradients, self._variables, self._stage.optimizer.l2)
+        return clip_by_global_norm(gradients, self._stage.optimizer.clip_global_norm)
 
     def _accumulate(self, batch: Batch) -> tuple[list[tf.Tensor], Totals]:
         """Sums gradients and totals over the micro-batches of one replica's batch."""
@@ -187,7 +192,9 @@ class DataParallelTrainable:
         finite = distribution.experimental_local_results(finite)[0]
 
         def apply() -> tf.Tensor:
-            apply_gradients(self._optimizer, gradients, self._variables)
+            apply_gradients(
+                self._optimizer, gradients, self._variables, self._compiled
+            )
             self._average.update(self._stage.start + self._optimizer.iterations - 1)
             return finite
 

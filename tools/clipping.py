@@ -7,6 +7,7 @@ import typer
 
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
+from tfmodels.quantization.groups import GroupSize
 from tools.config import Overrides
 
 _BITS = (4, 3, 2)
@@ -23,7 +24,8 @@ def clipping_command(
     group_size: Annotated[
         list[str] | None,
         typer.Option(
-            help="Inputs that share a range, or row; both row and 32 if absent."
+            help="Inputs that share a range, row, or tensor: all of a layer; row and 32"
+            " if absent."
         ),
     ] = None,
     method: Annotated[
@@ -36,7 +38,7 @@ def clipping_command(
     from export.optimal_clipping.methods import compare_methods
     from export.optimal_clipping.methods import write
 
-    groups = [None if size == "row" else _number(size) for size in group_size or _SIZES]
+    groups = [_group_size(size) for size in group_size or _SIZES]
     sizes = [(number, size) for number in bits or _BITS for size in groups]
     table = compare_methods(workdir, method or (), sizes, overrides or ())
     try:
@@ -48,10 +50,14 @@ def clipping_command(
         ) from None
 
 
-def _number(size: str) -> int:
+def _group_size(size: str) -> GroupSize:
+    if size == "tensor":
+        return "tensor"
+    if size == "row":
+        return None
     if not size.isdecimal():
         raise ConfigError(
-            f"--group-size: not a size of groups. Expected a number, or row. Received"
-            f" {size!r}."
+            f"--group-size: not a size of groups. Expected a number, row or tensor."
+            f" Received {size!r}."
         )
     return int(size)

@@ -20,13 +20,12 @@ from export.optimal_clipping.walking import round_model
 from tfmodels.config import Config
 from tfmodels.config import similar
 from tfmodels.errors import ConfigError
+from tfmodels.quantization.groups import GroupSize
 from tfmodels.quantization.policy import HEADS
 from tfmodels.quantization.policy import ClippingRule
 from tfmodels.quantization.policy import Policy
 from trainers.runs import load_run
 from trainers.tasks.models import build_model
-
-GroupSize = int | None
 
 
 class Method(NamedTuple):
@@ -60,7 +59,7 @@ class Cell(Config):
 
     method: str
     bits: int
-    group_size: int | None
+    group_size: GroupSize
     sqnr: float
     """Power of all weights over that of all errors, decibels."""
     divergence: float | None
@@ -92,7 +91,8 @@ def compare_methods(
     Args:
       workdir: of the run.
       methods: keys of `COMPARED`; all when empty.
-      sizes: bits of codes, and inputs that share a range, None for all of an output.
+      sizes: bits of codes, and inputs that share a range, None for all of an output,
+        ``tensor`` for all weights of a layer.
       overrides: changes to the run's configuration.
 
     Raises:
@@ -165,7 +165,8 @@ def _sizes(table: Table) -> list[tuple[int, GroupSize]]:
 
 
 def _label(bits: int, group_size: GroupSize) -> str:
-    return f"{bits} bits, {'rows' if group_size is None else f'groups of {group_size}'}"
+    names = {None: "rows", "tensor": "layers"}
+    return f"{bits} bits, {names.get(group_size, f'groups of {group_size}')}"
 
 
 def text(table: Table, figure: str) -> str:

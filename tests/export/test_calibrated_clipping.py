@@ -183,16 +183,18 @@ def test_a_calibrated_export_and_the_comparison_of_methods(
     code, out, err = tfmodels(
         *("clipping", sorting_run, "--output", tmp_path / "table", "--bits", "2"),
         *("--method", "symmetric_minmax", "--method", "newton"),
-        *("--method", "newton_compensated"),
+        *("--method", "newton_compensated", "--group-size", "row"),
+        *("--group-size", "32", "--group-size", "tensor"),
     )
     assert code == 0, err
     table = json.loads((tmp_path / "table" / "methods.json").read_text())
     cells = {(c["method"], c["group_size"]): c for c in table["cells"]}
-    assert len(cells) == 6
+    assert len(cells) == 9
     assert (tmp_path / "table" / "methods.png").stat().st_size > 5000
     assert "newton_compensated" in out
     sqnr = {key: cell["sqnr"] for key, cell in cells.items()}
     assert sqnr["newton", 32] > sqnr["symmetric_minmax", 32] + 3
+    assert sqnr["newton", 32] > sqnr["newton", None] > sqnr["newton", "tensor"]
     divergence = {key: cell["divergence"] for key, cell in cells.items()}
     assert divergence["newton_compensated", None] < divergence["newton", None]
     code, _, err = tfmodels(

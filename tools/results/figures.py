@@ -82,25 +82,31 @@ def _clipped(recipe: Recipe, workdir: Path) -> dict[str, float]:
     chosen = [part for name in methods for part in ("--method", name)]
     tfmodels(
         *("clipping", str(workdir), "--output", str(output), "--figure", figure),
-        *("--bits", "4", "--bits", "3", "--bits", "2", "--group-size", "32", *chosen),
+        *("--bits", "4", "--bits", "3", "--bits", "2", "--group-size", "32"),
+        *("--group-size", "tensor", *chosen),
     )
     table = json.loads((output / "methods.json").read_text())
     before = table["floating"][figure]
-    more = {
-        (cell["method"], cell["bits"]): cell["figures"][figure] - before
-        for cell in table["cells"]
-    }
+
+    def more(method: str, bits: int, size: int | str = 32) -> float:
+        wanted = {"method": method, "bits": bits, "group_size": size}
+        (cell,) = (cell for cell in table["cells"] if wanted.items() <= cell.items())
+        return float(cell["figures"][figure] - before)
+
     return {
         f"{split}/{figure}": before,
-        "more in 4 bits": more["newton", 4],
-        "in 3 bits": more["newton", 3],
-        "over min-max's": more["newton", 3] / more["minmax", 3],
-        "over symmetric min-max's": more["newton", 3] / more["symmetric_minmax", 3],
-        "compensated": more["newton_compensated", 3],
-        "over min-max's, compensated": more["newton_compensated", 3]
-        / more["minmax", 3],
-        "in 2 bits, less than symmetric min-max's": more["symmetric_minmax", 2]
-        - more["newton", 2],
+        "more in 4 bits": more("newton", 4),
+        "in 3 bits": more("newton", 3),
+        "over min-max's": more("newton", 3) / more("minmax", 3),
+        "over symmetric min-max's": more("newton", 3) / more("symmetric_minmax", 3),
+        "compensated": more("newton_compensated", 3),
+        "over min-max's, compensated": more("newton_compensated", 3)
+        / more("minmax", 3),
+        "in 2 bits, less than symmetric min-max's": more("symmetric_minmax", 2)
+        - more("newton", 2),
+        "in 3 bits, a range for each layer": more("newton", 3, "tensor"),
+        "over min-max's, a range for each layer": more("newton", 3, "tensor")
+        / more("minmax", 3, "tensor"),
     }
 
 

@@ -192,9 +192,7 @@ class DataParallelTrainable:
         finite = distribution.experimental_local_results(finite)[0]
 
         def apply() -> tf.Tensor:
-            apply_gradients(
-                self._optimizer, gradients, self._variables, self._compiled
-            )
+            apply_gradients(self._optimizer, gradients, self._variables, self._compiled)
             self._average.update(self._stage.start + self._optimizer.iterations - 1)
             return finite
 

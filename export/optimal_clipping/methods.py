@@ -165,7 +165,7 @@ def _sizes(table: Table) -> list[tuple[int, GroupSize]]:
 
 
 def _label(bits: int, group_size: GroupSize) -> str:
-    names = {None: "rows", "tensor": "layers"}
+    names: dict[GroupSize, str] = {None: "rows", "tensor": "layers"}
     return f"{bits} bits, {names.get(group_size, f'groups of {group_size}')}"
 
 

@@ -96,7 +96,8 @@ def compare_methods(
       overrides: changes to the run's configuration.
 
     Raises:
-      ConfigError: there is no such method, or nothing to compare.
+      ConfigError: there is no such method, it cannot have such groups, or there is
+        nothing to compare.
       DataError: the run cannot be read.
     """
     for name in methods:
@@ -105,12 +106,15 @@ def compare_methods(
                 f"there is no method {name!r}.{similar(name, COMPARED)} Expected"
                 f" --method to be one of {', '.join(COMPARED)}. Received {name!r}."
             )
+    names = [*methods] or [*COMPARED]
+    policies = {
+        (name, size): _policy(COMPARED[name], *size) for size in sizes for name in names
+    }
     run = load_run(workdir, overrides)
     before, after = (build_model(run.experiment.model, "float32") for _ in range(2))
     weights = run.model.get_weights()
     before.set_weights(weights)
     comparison = Comparison(run.task, before, after, 2**31)
-    names = [*methods] or [*COMPARED]
     batches: list[dict[str, Any]] = []
     if any(COMPARED[name].calibration for name in names):
         batches = examples(run.experiment, run.task, before)
@@ -123,32 +127,32 @@ def compare_methods(
             " data.validation. Received data with the training split only."
         )
     split, weight, floating = answers.split, answers.weight, answers.before
-    for bits, group_size in sizes:
-        for name in names:
-            after.set_weights(weights)
-            policy = _policy(COMPARED[name], bits, group_size)
-            layers = round_model(after, policy, calibration)
-            answers = comparison() or answers
-            cell = Cell(
-                method=name,
-                bits=bits,
-                group_size=group_size,
-                sqnr=_sqnr(layers),
-                divergence=answers.divergence,
-                figures=answers.after,
-            )
-            cells.append(cell)
+    for (name, (bits, group_size)), policy in policies.items():
+        after.set_weights(weights)
+        layers = round_model(after, policy, calibration)
+        answers = comparison() or answers
+        cell = Cell(
+            method=name,
+            bits=bits,
+            group_size=group_size,
+            sqnr=_sqnr(layers),
+            divergence=answers.divergence,
+            figures=answers.after,
+        )
+        cells.append(cell)
     return Table(split=split, weight=weight, floating=floating, cells=tuple(cells))
 
 
 def _policy(method: Method, bits: int, group_size: GroupSize) -> Policy:
-    rule = ClippingRule(
-        kind="linear",
-        bits=bits,
-        group_size=group_size,
-        method=method.ranges,
-        zero_point=method.zero_point,
-        calibration=method.calibration,
+    rule = ClippingRule.parse(
+        {
+            "kind": "linear",
+            "bits": bits,
+            "group_size": group_size,
+            "method": method.ranges,
+            "zero_point": method.zero_point,
+            "calibration": method.calibration,
+        }
     )
     keep = ClippingRule(layers=HEADS, keep=True), ClippingRule(kind="table", keep=True)
     return Policy((*keep, rule))

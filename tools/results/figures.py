@@ -76,37 +76,40 @@ def _final(recipe: Recipe, workdir: Path) -> dict[str, float]:
 
 def _clipped(recipe: Recipe, workdir: Path) -> dict[str, float]:
     """The metric; and what fewer bits take away, by optimal ranges and by full ones."""
-    split, figure = recipe.metric.split("/")
-    output = workdir / "clipping"
-    methods = ("symmetric_minmax", "minmax", "newton", "newton_compensated")
+    figure = recipe.metric.split("/")[1]
+    usual = ["symmetric_minmax", "minmax", "newton", "newton_compensated"]
+    before, more = _more(workdir, figure, "32", ["4", "3", "2"], usual)
+    _, layers = _more(workdir, figure, "tensor", ["3"], ["minmax", "newton"])
+    newton, minmax = more["newton", 3], more["minmax", 3]
+    return {
+        recipe.metric: before,
+        "more in 4 bits": more["newton", 4],
+        "in 3 bits": newton,
+        "over min-max's": newton / minmax,
+        "over symmetric min-max's": newton / more["symmetric_minmax", 3],
+        "compensated": more["newton_compensated", 3],
+        "over min-max's, compensated": more["newton_compensated", 3] / minmax,
+        "in 2 bits, less than symmetric min-max's": more["symmetric_minmax", 2]
+        - more["newton", 2],
+        "in 3 bits, a range for each layer": layers["newton", 3],
+        "over min-max's, each layer": layers["newton", 3] / layers["minmax", 3],
+    }
+
+
+def _more(
+    workdir: Path, figure: str, size: str, bits: list[str], methods: list[str]
+) -> tuple[float, dict[tuple[str, int], float]]:
+    """A figure in floating point, and what each method and number of bits adds."""
+    output = workdir / f"clipping_{size}"
     chosen = [part for name in methods for part in ("--method", name)]
-    tfmodels(
-        *("clipping", str(workdir), "--output", str(output), "--figure", figure),
-        *("--bits", "4", "--bits", "3", "--bits", "2", "--group-size", "32"),
-        *("--group-size", "tensor", *chosen),
-    )
+    chosen += [part for number in bits for part in ("--bits", number)]
+    options = ("--output", str(output), "--figure", figure, "--group-size", size)
+    tfmodels("clipping", str(workdir), *options, *chosen)
     table = json.loads((output / "methods.json").read_text())
     before = table["floating"][figure]
-
-    def more(method: str, bits: int, size: int | str = 32) -> float:
-        wanted = {"method": method, "bits": bits, "group_size": size}
-        (cell,) = (cell for cell in table["cells"] if wanted.items() <= cell.items())
-        return float(cell["figures"][figure] - before)
-
-    return {
-        f"{split}/{figure}": before,
-        "more in 4 bits": more("newton", 4),
-        "in 3 bits": more("newton", 3),
-        "over min-max's": more("newton", 3) / more("minmax", 3),
-        "over symmetric min-max's": more("newton", 3) / more("symmetric_minmax", 3),
-        "compensated": more("newton_compensated", 3),
-        "over min-max's, compensated": more("newton_compensated", 3)
-        / more("minmax", 3),
-        "in 2 bits, less than symmetric min-max's": more("symmetric_minmax", 2)
-        - more("newton", 2),
-        "in 3 bits, a range for each layer": more("newton", 3, "tensor"),
-        "over min-max's, a range for each layer": more("newton", 3, "tensor")
-        / more("minmax", 3, "tensor"),
+    return before, {
+        (cell["method"], cell["bits"]): cell["figures"][figure] - before
+        for cell in table["cells"]
     }
 
 

@@ -80,17 +80,15 @@ def _clipped(recipe: Recipe, workdir: Path) -> dict[str, float]:
     usual = ["symmetric_minmax", "minmax", "newton", "newton_compensated"]
     before, more = _more(workdir, figure, "32", ["4", "3", "2"], usual)
     _, layers = _more(workdir, figure, "tensor", ["3"], ["minmax", "newton"])
-    newton, minmax = more["newton", 3], more["minmax", 3]
+    newton, minmax = (more[name, 3] for name in ("newton", "minmax"))
     return {
         recipe.metric: before,
         "more in 4 bits": more["newton", 4],
         "in 3 bits": newton,
         "over min-max's": newton / minmax,
         "over symmetric min-max's": newton / more["symmetric_minmax", 3],
-        "compensated": more["newton_compensated", 3],
         "over min-max's, compensated": more["newton_compensated", 3] / minmax,
-        "in 2 bits, less than symmetric min-max's": more["symmetric_minmax", 2]
-        - more["newton", 2],
+        "2 bits, less than symmetric": more["symmetric_minmax", 2] - more["newton", 2],
         "in 3 bits, a range for each layer": layers["newton", 3],
         "over min-max's, each layer": layers["newton", 3] / layers["minmax", 3],
     }

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     import h5py
 
 _CLASSES = {"conv": "conv2d", "bn": "batch_normalization", "logits": "dense"}
+_BY_RANK = {4: "conv2d", 1: "batch_normalization", 2: "dense"}
 _BLOCKS = {"a": "block35", "b": "block17", "c": "block8"}
 _LAST = {"conv6": "conv_7b", "": "predictions"}
 _NUMBERED = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?(/\w+)")
-# What stands beside weights in a file, each in a group of its own.
-_NO_WEIGHTS = "optimizer"
+# What stands beside weights in a file.
+_NO_WEIGHTS = "optimizer/"
 _INSIDE = "model.weights.h5"
 
 
@@ -39,8 +40,8 @@ def keras_places(config: Any, shapes: Shapes) -> dict[str, Place]:
     """The places of all variables in keras.applications' InceptionResNetV2.
 
     Most layers have no name but a number in the order in which they were made: by
-    module, branch and step. Files of Keras 3 number all of a class, in the order of the
-    model's layers, and then the variables of each.
+    module, branch and step. Files number all of a class, in the order of the model's
+    layers, and then the variables of each.
     """
     del config
     made, position = _made_order(shapes), _positions(shapes)
@@ -145,19 +146,27 @@ def read_keras(path: Path) -> Weights:
 
 
 def _arrays(file: "h5py.File") -> dict[str, np.ndarray]:
-    """All weights: by position, or in older files by name, below the layer's."""
+    """All weights by position, which older files tell by the order of their layers."""
     import h5py
 
-    old = "layers" not in file
-    root = file.get("model_weights", file) if old else file
     arrays: dict[str, np.ndarray] = {}
+    if "layers" in file:
 
-    def add(name: str, item: Any) -> None:
-        group, _, inner = name.partition("/")
-        if isinstance(item, h5py.Dataset) and group != _NO_WEIGHTS:
-            arrays[inner if old else name] = item[()]
+        def add(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset) and not name.startswith(_NO_WEIGHTS):
+                arrays[name] = item[()]
 
-    root.visititems(add)
+        file.visititems(add)
+        return arrays
+    root, classes = file.get("model_weights", file), Counter[str]()
+    for layer in root.attrs["layer_names"]:
+        group = root[layer]
+        values = [group[name][()] for name in group.attrs["weight_names"]]
+        if values:
+            kind = _BY_RANK[values[0].ndim]
+            name = _counted(kind, classes[kind])
+            classes[kind] += 1
+            arrays |= {f"layers/{name}/vars/{n}": v for n, v in enumerate(values)}
     return arrays
 
 

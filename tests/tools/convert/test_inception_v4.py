@@ -26,6 +26,11 @@ from tools.convert.weights import Weights
 SLIM, TIMM, KERAS = ImageLayout.SLIM, ImageLayout.TIMM, ImageLayout.KERAS
 SIDE = 107
 COUNTS = {"inception_v4": (2, 1, 1), "inception_resnet_v2": (1, 2, 2)}
+PAIR = ((0, "kernel"), (1, "bias"))
+NORM = [
+    (n, f"batch_normalization/{v}")
+    for n, v in enumerate(("beta", "moving_mean", "moving_variance"))
+]
 CASES = [
     ("inception_v4", SLIM),
     ("inception_v4", TIMM),
@@ -80,6 +85,12 @@ def test_there_and_back_and_what_is_wrong(models, kind, layout):
     back = read_arrays(Weights(theirs, "theirs"), places, shapes)
     for path, value in ours.items():
         np.testing.assert_array_equal(back[path], value)
+    elsewhere = {
+        place.other_name or place.name: theirs[place.name] for place in places.values()
+    }
+    again = read_arrays(Weights(elsewhere, "theirs"), places, shapes)
+    for path, value in ours.items():
+        np.testing.assert_array_equal(again[path], value)
     first, second, *_ = theirs
     theirs["misnamed"] = theirs.pop(first)
     theirs[second] = theirs[second][:-1]
@@ -190,7 +201,9 @@ def test_a_computation_of_timms_definition(models, kind):
 def test_what_is_wired_otherwise_is_refused(models):
     shapes = {"aux_conv/kernel": (1, 1, 8, 8)}
     for kind, layout in (("inception_v4", TIMM), ("inception_resnet_v2", KERAS)):
-        with pytest.raises(ConfigError, match=r"model\.auxiliary_head: the layer aux_co"):
+        with pytest.raises(
+            ConfigError, match=r"model\.auxiliary_head: the layer aux_co"
+        ):
             NAMINGS[kind, layout].places(models[kind].config, shapes)
     where = ("inception_v4/tiny", "--layout", "timm", "--workdir", "nowhere")
     made = CliRunner().invoke(cli.app, ["convert", "inception_v4", "a.npz", *where])
@@ -210,6 +223,9 @@ def test_files_that_keras_writes(tmp_path):
     x = layers.Conv2D(2, 1, name="block35_1_conv")(x)
     x = layers.Dense(2, name="predictions")(layers.Flatten()(x))
     model = keras.Model(image, x)
+    for number, variable in enumerate(model.weights):
+        variable.assign(np.full(variable.shape, number))
+    model.compile("adam", "mse")
     by_name = {v.path: v.numpy() for v in model.weights}
     np.savez(tmp_path / "live.npz", **by_name)
     model.save(tmp_path / "whole.keras")
@@ -222,17 +238,21 @@ def test_files_that_keras_writes(tmp_path):
         *("batch_normalization/moving_variance", "predictions/kernel"),
         "predictions/bias",
     }
-    for name in ("live.npz", "old.h5"):
-        found = read_keras(tmp_path / name).arrays
-        assert found.keys() == expected.keys()
-        for path, array in expected.items():
-            np.testing.assert_array_equal(found[path], array)
-    for name in ("whole.keras", "new.weights.h5"):
-        found = read_keras(tmp_path / name).arrays
-        assert len(found) == len(expected)
-        np.testing.assert_array_equal(
-            found["layers/conv2d_1/vars/1"], expected["block35_1_conv/bias"]
-        )
+    found = read_keras(tmp_path / "live.npz").arrays
+    assert found.keys() == expected.keys()
+    for path, array in expected.items():
+        np.testing.assert_array_equal(found[path], array)
+    places = {
+        **{"layers/conv2d/vars/0": "conv2d/kernel"},
+        **{f"layers/conv2d_1/vars/{n}": f"block35_1_conv/{v}" for n, v in PAIR},
+        **{f"layers/batch_normalization/vars/{n}": norm for n, norm in NORM},
+        **{f"layers/dense/vars/{n}": f"predictions/{v}" for n, v in PAIR},
+    }
+    for file in ("whole.keras", "old.h5", "new.weights.h5"):
+        found = read_keras(tmp_path / file).arrays
+        assert found.keys() == places.keys()
+        for place, path in places.items():
+            np.testing.assert_array_equal(found[place], expected[path])
     (tmp_path / "whole.keras").write_bytes(b"damaged")
     with pytest.raises(DataError, match=r"Expected a \.h5 or \.keras file"):
         read_keras(tmp_path / "whole.keras")

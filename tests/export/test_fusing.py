@@ -20,8 +20,10 @@ from tests.export.test_folding import largest_difference
 from tests.export.test_folding import shake
 from tests.export.test_stages import job
 from tests.trainers.small import SMALL
+from tfmodels.classification.pixels import normalize_pixels
 from tfmodels.errors import ConfigError
 from trainers.configuration import read_yaml
+from trainers.data.images.arrays import load_digits
 
 layers = keras.layers
 FUSED = {"fuse_1x1": True, "calibration_examples": 20}
@@ -66,16 +68,15 @@ def small(folder: Path, **changes) -> Job:
 
 
 def images(count: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    return {"image": rng.uniform(-1, 1, (count, 8, 8, 1)).astype(np.float32)}
+    return {"image": normalize_pixels(load_digits("train").images[:count], "inception")}
 
 
 @pytest.mark.parametrize(
     ("numbers", "bound"),
     [
         ("float32", 1e-5),
-        ("int8", 0.15),
-        pytest.param("int16x8", 0.05, marks=pytest.mark.slow),
+        ("int8", 0.02),
+        pytest.param("int16x8", 0.01, marks=pytest.mark.slow),
     ],
 )
 def test_files_compute_the_same_with_fewer_convolutions(

@@ -49,6 +49,7 @@ def write_artefact(
         settings = RunFolder(Path(workdir)).experiment(overrides)
         distribution = local_replicas(settings.strategy)
     run = load_run(workdir, overrides)
+    found.check_fusing(preset, run.experiment.export.fuse_1x1)
     cls = signatures_class(run.experiment.task.kind)
     files = cls.files_of(run.task)
     signatures = cls(run.experiment, files)

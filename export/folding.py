@@ -86,7 +86,7 @@ def fold(model: keras.Model, forms: Mapping[type, Any] = _NO_FORMS) -> keras.Mod
 def _plan(model: keras.Model, forms: Mapping[type, Any]) -> _Plan:
     """Walks the graph once, in the order of computation."""
     plan = _Plan({}, set(), set(), forms)
-    readers = _count_readers(model)
+    readers = count_readers(model)
     roots: dict[int, keras.layers.Layer] = {}
 
     def root(tensor: Any) -> keras.layers.Layer | None:
@@ -111,7 +111,7 @@ def _plan(model: keras.Model, forms: Mapping[type, Any]) -> _Plan:
     return plan
 
 
-def _count_readers(model: keras.Model) -> Counter[int]:
+def count_readers(model: keras.Model) -> Counter[int]:
     """How many places read each tensor, by its identity; outputs are read once more."""
     tensors = [
         tensor

@@ -32,14 +32,36 @@ class Preset(NamedTuple):
     """Further arguments of the writer."""
     replicas: bool = False
     """Whether the writer works on all replicas of the run's strategy."""
+    fuses: bool = False
+    """Whether the writer follows ``export.fuse_1x1``."""
+
+    def check_fusing(self, name: str, wanted: bool) -> None:
+        """Makes sure that parallel convolutions can be fused, if they are to be.
+
+        Args:
+          name: of the preset, for messages.
+          wanted: ``export.fuse_1x1``.
+
+        Raises:
+          ConfigError: the writer does not fuse.
+        """
+        if wanted and not self.fuses:
+            able = ", ".join(key for key, preset in PRESETS.items() if preset.fuses)
+            raise ConfigError(
+                "export.fuse_1x1: this preset does not fuse convolutions. Expected"
+                f" --preset to be one of {able}, or the key to be false. Received"
+                f" true with --preset {name}."
+            )
 
 
 def _tflite(numbers: str, summary: str, bound: float) -> Preset:
-    return Preset(summary, bound, "export.tflite:write_tflite", {"numbers": numbers})
+    writer, options = "export.tflite:write_tflite", {"numbers": numbers}
+    return Preset(summary, bound, writer, options, fuses=True)
 
 
 def _stages(numbers: str, summary: str, bound: float) -> Preset:
-    return Preset(summary, bound, "export.stages:write_stages", {"numbers": numbers})
+    writer, options = "export.stages:write_stages", {"numbers": numbers}
+    return Preset(summary, bound, writer, options, fuses=True)
 
 
 def _clipped(bits: int, bound: float, packed: bool = True) -> Preset:

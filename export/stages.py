@@ -16,6 +16,7 @@ from export.interfaces import Job
 from export.tflite import Numbers
 from export.tflite import calibration_inputs
 from export.tflite import convert
+from export.tflite import wants_fusing
 from tfmodels.errors import ConfigError
 from trainers.experiment import Experiment
 from trainers.strategies.config import PipelineConfig
@@ -81,11 +82,12 @@ def write_stages(job: Job, numbers: Numbers) -> dict[str, str]:
       The program made: its kind and its path inside the artefact.
 
     Raises:
-      ConfigError: the model has fewer places to cut than parts are wanted.
+      ConfigError: the model has fewer places to cut than parts are wanted, or no
+        parallel convolutions that it is to fuse.
       CheckFailed: a part cannot take this form.
       DataError: there is nothing to calibrate with.
     """
-    chain = cut(job)
+    fused, chain = wants_fusing(job), cut(job)
     folder = job.folder / _FOLDER
     folder.mkdir()
     samples = None
@@ -97,7 +99,7 @@ def write_stages(job: Job, numbers: Numbers) -> dict[str, str]:
         model = keras.models.clone_model(part.model)
         model.set_weights(part.model.get_weights())
         seen = next(samples) if samples else None
-        content = convert(model, chain.endpoints(part), numbers, seen)
+        content = convert(model, chain.endpoints(part), numbers, seen, fused)
         (folder / f"stage_{number:04}.tflite").write_bytes(content)
     return {"tflite_stages": _FOLDER}
 

@@ -17,6 +17,8 @@ from export.calibration import representative_inputs
 from export.flatbuffer import check_builtin
 from export.flatbuffer import check_integer
 from export.folding import fold
+from export.fusing import check_fusible
+from export.fusing import fuse
 from export.integer_forms import INTEGER_FORMS
 from export.interfaces import Arrays
 from export.interfaces import Endpoint
@@ -48,13 +50,15 @@ def write_tflite(job: Job, numbers: Numbers) -> dict[str, str]:
       The program made: its kind and its path inside the artefact.
 
     Raises:
+      ConfigError: parallel convolutions are to be fused, and there are none.
       CheckFailed: the model cannot take this form.
       DataError: there is nothing to calibrate with.
     """
+    fused = wants_fusing(job)
     samples = calibration_inputs(job, numbers)
     floating = job.signatures.floating
     if samples is None or not floating:
-        content = convert(job.model, job.signatures.device, numbers, samples)
+        content = convert(job.model, job.signatures.device, numbers, samples, fused)
         (job.folder / _FILE).write_bytes(content)
         return {"tflite": _FILE}
     (job.folder / _FOLDER).mkdir()
@@ -65,12 +69,24 @@ def write_tflite(job: Job, numbers: Numbers) -> dict[str, str]:
 
         own = [sample for sample in samples if sample[0] == name]
         content = (
-            convert(job.model, single, "dynamic")
+            convert(job.model, single, "dynamic", None, fused)
             if name in floating
-            else convert(job.model, single, numbers, own)
+            else convert(job.model, single, numbers, own, fused)
         )
         (job.folder / _FOLDER / f"{name}.tflite").write_bytes(content)
     return {"tflite_files": _FOLDER}
+
+
+def wants_fusing(job: Job) -> bool:
+    """Whether parallel 1x1 convolutions are to be computed as one.
+
+    Raises:
+      ConfigError: they are, and the model has none.
+    """
+    wanted = job.run.experiment.export.fuse_1x1
+    if wanted:
+        check_fusible(job.model)
+    return wanted
 
 
 def calibration_inputs(job: Job, numbers: Numbers) -> list[tuple[str, Arrays]] | None:
@@ -91,6 +107,7 @@ def convert(
     endpoints: Callable[[keras.Model], Mapping[str, Endpoint]],
     numbers: Numbers,
     samples: Iterable[tuple[str, Arrays]] | None = None,
+    fused: bool = False,
 ) -> bytes:
     """Converts a model, folded first, with one TFLite signature per endpoint.
 
@@ -99,6 +116,7 @@ def convert(
       endpoints: makes the endpoints of the folded model, all of static shapes.
       numbers: the numeric format.
       samples: for int8 and int16x8, real inputs: each an endpoint and its named arrays.
+      fused: compute parallel 1x1 convolutions as one.
 
     Returns:
       The bytes of a .tflite file with built-in operators only; integer-only for int8.
@@ -109,6 +127,8 @@ def convert(
     """
     _check_size(model)
     folded = fold(model, INTEGER_FORMS if numbers in _CALIBRATED else {})
+    if fused:
+        folded = fuse(folded)
     functions = endpoints(folded)
     with tempfile.TemporaryDirectory() as folder:
         write_saved_model(folded, functions, Path(folder))

@@ -20,6 +20,9 @@ class ExportConfig(Config):
     stages: int | None = pydantic.Field(default=None, ge=1)
     """Files of an export in a chain; when absent as many as the stages of a pipeline,
     or two for another strategy."""
+    fuse_1x1: bool = False
+    """Compute 1x1 convolutions of one input as one, in presets that write TFLite files
+    of the graph of layers."""
     clipping: tuple[ClippingRule, ...] = ()
     """Rules for presets that clip and pack weights, asked before those of the preset;
     the first that fits a layer holds."""

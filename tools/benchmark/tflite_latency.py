@@ -1,8 +1,10 @@
-"""int8 against float32: full-size GoogLeNet as TFLite, one image at a time."""
+"""GoogLeNet as TFLite, one image at a time: int8 against float32, fused or not."""
 
 import tempfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -14,14 +16,22 @@ if TYPE_CHECKING:
     from export.tflite import Numbers
 
 _FORMATS: tuple["Numbers", ...] = ("float32", "int8")
-_SHAPE = (1, 224, 224, 3)
 _CALLS = 10
+_SIZES: Mapping[str, Any] = MappingProxyType({"input_shape": (224, 224, 3)})
 
 
-def tflite_latency(rounds: int = 7, num_threads: int = 2) -> dict[str, Any]:
+def tflite_latency(
+    rounds: int = 7, num_threads: int = 2, sizes: Mapping[str, Any] = _SIZES
+) -> dict[str, Any]:
     """Milliseconds per image of both formats, taking turns, and their sizes.
 
-    The weights are fresh ones: neither size nor time depends on their values.
+    The weights are fresh ones: neither size nor time depends on their values. What is
+    called fused was exported with ``export.fuse_1x1``.
+
+    Args:
+      rounds: turns that each file gets.
+      num_threads: of the processor.
+      sizes: of the network; the published ones by default.
     """
     load_tensorflow()
     import numpy as np
@@ -32,20 +42,25 @@ def tflite_latency(rounds: int = 7, num_threads: int = 2) -> dict[str, Any]:
     from export.lite_runtime import LiteProgram
     from export.tflite import convert
 
-    model = tfmodels.build("googlenet", variant="bn").deploy()
-    images = np.random.default_rng(0).uniform(-1, 1, (8, *_SHAPE)).astype(np.float32)
+    model = tfmodels.build("googlenet", variant="bn", **sizes).deploy()
+    side = sizes["input_shape"][0]
+    shape = (1, *sizes["input_shape"])
+    images = np.random.default_rng(0).uniform(-1, 1, (8, *shape)).astype(np.float32)
 
     def endpoints(model: Any) -> dict[str, Endpoint]:
-        image = tf.TensorSpec(_SHAPE, tf.float32, "image")
+        image = tf.TensorSpec(shape, tf.float32, "image")
         return {"classify": Endpoint(partial(model, training=False), (image,))}
 
     samples = [("classify", {"image": image}) for image in images]
-    programs, sizes = {}, {}
+    programs, num_bytes = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in _FORMATS:
-            path = Path(folder) / f"{name}.tflite"
-            sizes[name] = path.write_bytes(convert(model, endpoints, name, samples))
-            programs[name] = LiteProgram(path, num_threads)
+        for numbers in _FORMATS:
+            for fused in (False, True):
+                name = _name(numbers, fused)
+                path = Path(folder) / f"{name}.tflite"
+                content = convert(model, endpoints, numbers, samples, fused)
+                num_bytes[name] = path.write_bytes(content)
+                programs[name] = LiteProgram(path, num_threads)
 
     def run(program: LiteProgram) -> float:
         for _ in range(_CALLS):
@@ -53,16 +68,24 @@ def tflite_latency(rounds: int = 7, num_threads: int = 2) -> dict[str, Any]:
         return float(_CALLS)
 
     per_second = rates(
-        {name: partial(run, programs[name]) for name in _FORMATS}, rounds
+        {name: partial(run, program) for name, program in programs.items()}, rounds
     )
     milliseconds = {name: 1e3 / rate for name, rate in per_second.items()}
     return {
         "benchmark": "tflite_latency",
-        "model": "googlenet, bn, 224x224, 1000 classes",
+        "model": f"googlenet, bn, {side}x{side}, 1000 classes",
         "threads": num_threads,
         "rounds": rounds,
-        "bytes": sizes,
+        "bytes": num_bytes,
         "milliseconds_per_image": milliseconds,
         "float32_over_int8": milliseconds["float32"] / milliseconds["int8"],
+        "fused_over_unfused": {
+            numbers: milliseconds[_name(numbers, True)] / milliseconds[numbers]
+            for numbers in _FORMATS
+        },
         "machine": machine(),
     }
+
+
+def _name(numbers: "Numbers", fused: bool) -> str:
+    return f"{numbers}_fused" if fused else numbers

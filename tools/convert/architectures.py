@@ -1,10 +1,11 @@
-"""What configurations say of Llama's and GPT-2's models, compared with a file's."""
+"""What configurations say of other programs' models, compared with a file's."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfmodels.config import Config
 from tfmodels.errors import ConfigError
-from tfmodels.transformer.config import TransformerConfig
 
 LLAMA = {
     "normalization": "rms",
@@ -26,20 +27,34 @@ GPT2 = {
 }
 
 
-def check_model(
-    config: TransformerConfig, settings: dict[str, Any], path: Path
-) -> None:
-    """Compares the model with what a file says of itself."""
+def check_model(config: Config, settings: Mapping[str, Any], path: Path) -> None:
+    """Compares the model with what a file says of itself.
+
+    Args:
+      config: of the model.
+      settings: what is expected, by keys such as ``batch_norm.scale``.
+      path: of the file.
+
+    Raises:
+      ConfigError: they differ.
+    """
     wrong = [
-        f"model.{key}: {_text(value)} expected, {_text(getattr(config, key))} received"
+        f"model.{key}: {_text(value)} expected, {_text(_at(config, key))} received"
         for key, value in settings.items()
-        if getattr(config, key) != value
+        if _at(config, key) != value
     ]
     if wrong:
         raise ConfigError(
             f"{path} holds another model. Change these keys of the configuration:"
             f" {'; '.join(wrong)}."
         )
+
+
+def _at(config: Any, key: str) -> Any:
+    """The value at a key; None below what is absent."""
+    for name in key.split("."):
+        config = getattr(config, name, None)
+    return config
 
 
 def _text(value: Any) -> str:

@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
-from typing import Any
 
 import typer
 
 from tools.config import Config
 from tools.config import Overrides
 from tools.console import print_to_terminal
-from tools.convert.googlenet import ImageLayout
+from tools.convert.classifiers import ImageLayout
 from tools.convert.layouts import Layout
 
 if TYPE_CHECKING:
@@ -43,43 +42,36 @@ def gnmt_command(
 
 
 @app.command("googlenet")
-def googlenet_command(
+@app.command("inception_v4")
+def classifier_command(
     weights: Annotated[
-        Path, typer.Argument(help="A .npz file: arrays under their own names.")
+        Path, typer.Argument(help="A .npz file of their arrays, or one of Keras's own.")
     ],
     config: Config,
     layout: Annotated[ImageLayout, typer.Option(help="Whose names these are.")],
     workdir: Annotated[Path, typer.Option(help="Folder of the run, new.")],
     overrides: Overrides = None,
 ) -> None:
-    """Make a run folder of somebody else's GoogLeNet."""
-    from tools.convert.googlenet import convert_googlenet
+    """Make a run folder of somebody else's image classifier."""
+    from tools.convert.classifiers import convert_classifier
 
     experiment = _opened(config, overrides)
-    convert_googlenet(weights, experiment, layout, workdir)
+    convert_classifier(weights, experiment, layout, workdir)
     _tell(workdir)
 
 
 @app.command("names")
 def names_command(
-    run: Annotated[Path, typer.Argument(help="Folder of a run of GoogLeNet.")],
+    run: Annotated[Path, typer.Argument(help="Folder of an image classifier's run.")],
     layout: Annotated[ImageLayout, typer.Option(help="Whose names are wanted.")],
     output: Annotated[Path, typer.Option(help="A new .npz file.")],
 ) -> None:
     """Write a run's weights under somebody else's names."""
-    import numpy as np
-
-    from tools.convert.googlenet import check_variant
-    from tools.convert.googlenet import named_as
+    from tools.convert.classifiers import write_names
     from tools.quiet import load_tensorflow
-    from trainers.runs import load_run
 
     load_tensorflow()
-    opened = load_run(run)
-    check_variant(opened.experiment.model, layout)
-    variables = {v.path: v.numpy() for v in opened.model.weights}
-    arrays: Any = named_as(variables, layout)
-    np.savez(output, **arrays)
+    write_names(run, layout, output)
     print_to_terminal(f"Written to {output}.")
 
 

@@ -1,65 +1,18 @@
-"""GoogLeNet of TF-Slim and torchvision: their names, read into a run and written."""
+"""GoogLeNet's layers as TF-Slim and torchvision name them."""
 
-import enum
-import re
-from collections.abc import Callable
-from collections.abc import Mapping
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-import numpy as np
-
-from tfmodels.errors import ConfigError
-from tfmodels.googlenet.config import GoogLeNetConfig
-from tools.convert.weights import Weights
-from trainers.experiment import Experiment
-
-Shape = tuple[int, ...]
-
-
-class ImageLayout(enum.StrEnum):
-    """Programs whose weights can be read and written."""
-
-    SLIM = "slim"
-    TORCHVISION = "torchvision"
-
-
-class Place(NamedTuple):
-    """Where one of our variables is among somebody else's arrays."""
-
-    name: str
-    axes: tuple[int, ...] | None = None
-    """Of ours, in the order of theirs; the same when None."""
-    split: Shape | None = None
-    """What the axes are of, if theirs has axes that are one of ours."""
-    wanted: Shape | None = None
-    """Shape of theirs, if it has axes that ours has not."""
-
-    def shape(self, ours: Shape) -> Shape:
-        """Of theirs, from that of ours."""
-        if self.wanted is not None:
-            return self.wanted
-        parts = self.split or ours
-        moved = [parts[axis] for axis in self.axes] if self.axes else list(parts)
-        if self.split is not None:  # what was split is one axis of theirs as well
-            moved = [moved[0], int(np.prod(moved[1:]))]
-        return tuple(moved)
-
-    def ours(self, theirs: np.ndarray, shape: Shape) -> np.ndarray:
-        """Our array of such a shape."""
-        if self.axes is None:
-            return theirs.reshape(shape)
-        parts = self.split or shape
-        moved = theirs.reshape([parts[axis] for axis in self.axes])
-        return moved.transpose(np.argsort(self.axes)).reshape(shape)
-
-    def theirs(self, ours: np.ndarray) -> np.ndarray:
-        """The inverse of `ours`."""
-        if self.axes is None:
-            return ours.reshape(self.shape(ours.shape))
-        parts = ours.reshape(self.split or ours.shape)
-        return parts.transpose(self.axes).reshape(self.shape(ours.shape))
-
+from tfmodels.googlenet.config import VARIANTS
+from tools.convert.places import Naming
+from tools.convert.places import Place
+from tools.convert.places import Shape
+from tools.convert.places import Shapes
+from tools.convert.places import Step
+from tools.convert.places import no_place
+from tools.convert.places import part_of
+from tools.convert.places import slim_place
+from tools.convert.places import step_of
+from tools.convert.places import torch_place
 
 _SLIM_MODULES = dict(
     zip(
@@ -68,170 +21,96 @@ _SLIM_MODULES = dict(
         strict=True,
     )
 )
-_SLIM_STEM = {
+_SLIM_LAYERS = {
     "conv1": "Conv2d_1a_7x7",
     "conv2_reduce": "Conv2d_2b_1x1",
     "conv2": "Conv2d_2c_3x3",
+    "": "Logits/Conv2d_0c_1x1",
 }
-_TORCH_STEM = {"conv1": "conv1", "conv2_reduce": "conv2", "conv2": "conv3"}
-_SLIM_NORM = {name: f"BatchNorm/{name}" for name in ("beta", "moving_mean")}
-_SLIM_NORM["moving_variance"] = "BatchNorm/moving_variance"
-_TORCH_NORM = {
-    "gamma": "bn.weight",
-    "beta": "bn.bias",
-    "moving_mean": "bn.running_mean",
-    "moving_variance": "bn.running_var",
+_TORCH_LAYERS = {
+    "conv1": "conv1",
+    "conv2_reduce": "conv2",
+    "conv2": "conv3",
+    "": "fc",
+    **{f"aux{n}": f"aux{n}" for n in (1, 2)},
+    **{f"aux{n}_hidden": f"aux{n}.fc1" for n in (1, 2)},
 }
-# Ours is height, width, inputs, outputs.
-_OIHW = (3, 2, 0, 1)
 # A side head looks at 4 x 4 places; theirs flattens channels first.
 _SIDE = 4
+_WIRING = (
+    "input_scaling",
+    "local_response_norm",
+    "third_kernel",
+    "last_pool_size",
+    "symmetric_padding",
+)
 
 
-def slim_place(path: str, shape: Shape) -> Place:
-    """Of a variable with a path such as ``3a_branch2_2_3x3_conv/kernel``."""
-    layer, kind = path.split("/")
-    if layer == "logits":
-        theirs = "InceptionV1/Logits/Conv2d_0c_1x1/"
-        if kind == "bias":
-            return Place(f"{theirs}biases")
-        return Place(f"{theirs}weights", wanted=(1, 1, *shape))
-    base, _, _ = layer.rpartition("_")
-    found = re.fullmatch(r"(\d[a-e])_branch(\d)_(\d)_\w+", base)
-    if found is None:
-        place = _SLIM_STEM[base]
+def slim_places(config: Any, shapes: Shapes) -> dict[str, Place]:
+    """The places of all variables in TF-Slim's InceptionV1."""
+    del config
+    return {path: _slim_place(path) for path in shapes}
+
+
+def _slim_place(path: str) -> Place:
+    part = part_of(path)
+    step = step_of(part.unit)
+    if step is None and part.unit in _SLIM_LAYERS:
+        place = slim_place(f"InceptionV1/{_SLIM_LAYERS[part.unit]}", path)
+        # Scores are made by a convolution there.
+        scores = part.role == "logits" and part.variable == "kernel"
+        return place._replace(ones=2) if scores else place
+    if step is None or step.module not in _SLIM_MODULES:
+        raise no_place(path, "slim", _key(part.unit, step))
+    letter = "a" if step.number == 1 else "b"
+    # Frozen in public checkpoints.
+    if (step.module, step.branch, step.number) == ("5a", 3, 2):
+        letter = "a"
+    module = f"InceptionV1/Mixed_{_SLIM_MODULES[step.module]}"
+    layer = f"Branch_{step.branch - 1}/Conv2d_0{letter}_{step.kernel}"
+    return slim_place(f"{module}/{layer}", path)
+
+
+def torchvision_places(config: Any, shapes: Shapes) -> dict[str, Place]:
+    """The places of all variables in torchvision's GoogLeNet."""
+    del config
+    return {path: _torchvision_place(path, shape) for path, shape in shapes.items()}
+
+
+def _torchvision_place(path: str, shape: Shape) -> Place:
+    part = part_of(path)
+    step = step_of(part.unit)
+    if step is not None and step.module in _SLIM_MODULES:
+        layer = f"inception{step.module}.branch{step.branch}"
+        if step.branch != 1:
+            layer += f".{step.number - 1}"
+    elif step is None and part.unit in _TORCH_LAYERS:
+        layer = _TORCH_LAYERS[part.unit]
     else:
-        module, branch, number = found.groups()
-        name = "Conv2d_0a_1x1" if number == "1" else "Conv2d_0b_3x3"
-        if branch == "4":
-            name = "Conv2d_0b_1x1"
-        # Frozen in public checkpoints.
-        if (module, branch, number) == ("5a", "3", "2"):
-            name = "Conv2d_0a_3x3"
-        place = f"Mixed_{_SLIM_MODULES[module]}/Branch_{int(branch) - 1}/{name}"
-    return Place(f"InceptionV1/{place}/{_SLIM_NORM.get(kind, 'weights')}")
+        raise no_place(path, "torchvision", _key(part.unit, step))
+    if part.role in ("conv", "bn"):
+        return torch_place(f"{layer}.{part.role}", path, shape)
+    if part.role == "logits":
+        return torch_place(f"{layer}.fc2" if part.unit else layer, path, shape)
+    split = None
+    if part.variable == "kernel":
+        split = (_SIDE, _SIDE, shape[0] // _SIDE**2, shape[1])
+    return torch_place(layer, path, shape, split)
 
 
-def torchvision_place(path: str, shape: Shape) -> Place:
-    """Of a variable with a path such as ``3a_branch2_2_3x3_conv/kernel``."""
-    layer, kind = path.split("/")
-    dense = re.fullmatch(r"(?:(aux\d)_)?(hidden_dense|logits)", layer)
-    if dense is not None:
-        head, name = dense.groups()
-        theirs = {"hidden_dense": "fc1", "logits": "fc2" if head else "fc"}[name]
-        place = f"{head}.{theirs}" if head else theirs
-        if kind == "bias":
-            return Place(f"{place}.bias")
-        if name == "hidden_dense":
-            split = (_SIDE, _SIDE, shape[0] // _SIDE**2, shape[1])
-            return Place(f"{place}.weight", (3, 2, 0, 1), split)
-        return Place(f"{place}.weight", (1, 0))
-    base, _, _ = layer.rpartition("_")
-    found = re.fullmatch(r"(\d[a-e])_branch(\d)_(\d)_\w+", base)
-    if found is None:
-        place = f"{base}.conv" if base.startswith("aux") else _TORCH_STEM[base]
-    else:
-        module, branch, number = found.groups()
-        place = f"inception{module}.branch{branch}"
-        if branch != "1":
-            place += f".{int(number) - 1}"
-    if kind == "kernel":
-        return Place(f"{place}.conv.weight", _OIHW)
-    return Place(f"{place}.{_TORCH_NORM[kind]}")
+def _key(unit: str, step: Step | None) -> str:
+    """The key of the configuration that gives a model a layer of this name."""
+    if step is not None:
+        return "model.stages"
+    return "model.heads" if unit.startswith("aux") else "model.stem"
 
 
-PLACES: dict[ImageLayout, Callable[[str, Shape], Place]] = {
-    ImageLayout.SLIM: slim_place,
-    ImageLayout.TORCHVISION: torchvision_place,
-}
+def _settings(variant: str) -> dict[str, Any]:
+    settings = {key: VARIANTS[variant].get(key, False) for key in _WIRING}
+    return {"variant": variant, **settings, "batch_norm.epsilon": 1e-3}
 
 
-def read_googlenet(
-    weights: Weights, shapes: Mapping[str, Shape], layout: ImageLayout
-) -> dict[str, np.ndarray]:
-    """Our arrays, float32, by the paths of our variables.
-
-    TF-Slim's class 0, background, is left out where ours has a class less.
-
-    Args:
-      weights: theirs.
-      shapes: of our variables.
-      layout: whose names they are.
-
-    Raises:
-      DataError: arrays are missing, left over or misshapen.
-    """
-    made = {}
-    for path, shape in shapes.items():
-        place = PLACES[layout](path, shape)
-        wanted = place.shape(shape)
-        more = (*wanted[:-1], wanted[-1] + 1)
-        of_classes = layout == ImageLayout.SLIM and path.startswith("logits/")
-        if of_classes and weights.shape(place.name) == more:
-            theirs = weights.take(place.name, *more)[..., 1:]
-        else:
-            theirs = weights.take(place.name, *wanted)
-        made[path] = place.ours(theirs, shape)
-        if place.name.endswith(".running_mean"):  # torch counts batches beside it
-            counter = place.name.replace("running_mean", "num_batches_tracked")
-            weights.pass_over(counter)
-    weights.finish()
-    return made
-
-
-def named_as(
-    variables: Mapping[str, np.ndarray], layout: ImageLayout
-) -> dict[str, np.ndarray]:
-    """Our arrays under somebody else's names and in their order of axes."""
-    made = {}
-    for path, value in variables.items():
-        place = PLACES[layout](path, value.shape)
-        made[place.name] = place.theirs(value)
-    return made
-
-
-def convert_googlenet(
-    path: Path, experiment: Experiment, layout: ImageLayout, workdir: Path
-) -> None:
-    """Writes a run of step 0, with which training, evaluation and export go on.
-
-    Args:
-      path: a .npz file of the weights under their own names.
-      experiment: a classifier of images with a model of that variant.
-      layout: whose they are.
-      workdir: a folder without a run.
-
-    Raises:
-      ConfigError: the configuration describes another model, or the folder holds a
-        run.
-      DataError: the file is damaged, or arrays are missing, left over or misshapen.
-    """
-    from tools.convert.runs import new_folder
-    from tools.convert.runs import write_run
-    from trainers.tasks.models import build_model
-
-    config = experiment.model
-    check_variant(config, layout)
-    folder, weights = new_folder(workdir), Weights.read(path)
-
-    def arrays() -> dict[str, np.ndarray]:
-        model = build_model(config, experiment.run.precision)
-        shapes = {v.path: tuple(v.shape) for v in model.weights}
-        return read_googlenet(weights, shapes, layout)
-
-    write_run(folder, experiment, arrays)
-
-
-def check_variant(config: object, layout: ImageLayout) -> None:
-    """Makes sure that a model is wired as theirs.
-
-    Raises:
-      ConfigError: it is not.
-    """
-    variant = getattr(config, "variant", None)
-    if not isinstance(config, GoogLeNetConfig) or variant != layout.value:
-        raise ConfigError(
-            "model.variant: these weights are for another network. Expected model.kind:"
-            f" googlenet with model.variant: {layout}. Received model.variant:"
-            f" {variant}."
-        )
+SLIM = Naming({**_settings("slim"), "batch_norm.scale": False}, slim_places)
+TORCHVISION = Naming(
+    {**_settings("torchvision"), "batch_norm.scale": True}, torchvision_places
+)

@@ -42,6 +42,11 @@ class Weights:
             ) from None
         return cls(arrays, str(path))
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of them, by name."""
+        return dict(self._arrays)
+
     def has(self, name: str) -> bool:
         """Whether there is an array of this name."""
         return name in self._arrays

@@ -12,14 +12,16 @@ from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tfmodels.googlenet.config import GoogLeNetConfig
 from tools import cli
-from tools.convert.googlenet import ImageLayout
-from tools.convert.googlenet import check_variant
-from tools.convert.googlenet import named_as
-from tools.convert.googlenet import read_googlenet
+from tools.convert.classifiers import NAMINGS
+from tools.convert.classifiers import ImageLayout
+from tools.convert.classifiers import find_naming
+from tools.convert.classifiers import named_as
+from tools.convert.classifiers import read_arrays
+from tools.convert.classifiers import write_names
 from tools.convert.weights import Weights
 from trainers.runs import load_run
 
-SLIM, TORCH = ImageLayout
+SLIM, TORCH = ImageLayout.SLIM, ImageLayout.TORCHVISION
 SMALL = {"input_shape": (64, 64, 3), "width_multiplier": 0.125, "num_classes": 5}
 
 
@@ -37,20 +39,32 @@ def shapes(ours):
     return {path: value.shape for path, value in ours.items()}
 
 
+def places(ours, layout):
+    return NAMINGS["googlenet", layout].places(None, shapes(ours))
+
+
+def named(ours, layout):
+    return named_as(ours, places(ours, layout))
+
+
+def read(theirs, ours, layout):
+    return read_arrays(Weights(theirs, "theirs"), places(ours, layout), shapes(ours))
+
+
 def test_there_and_back(pair):
     layout, ours = pair
-    theirs = named_as(ours, layout)
+    theirs = named(ours, layout)
     assert len(theirs) == len(ours)
-    read = read_googlenet(Weights(theirs, "theirs"), shapes(ours), layout)
-    assert read.keys() == ours.keys()
-    for path, value in read.items():
+    back = read(theirs, ours, layout)
+    assert back.keys() == ours.keys()
+    for path, value in back.items():
         np.testing.assert_array_equal(value, ours[path])
 
 
 def test_published_names_and_axes(pair):
     """Arrays that were looked up in both programs, by hand."""
     layout, ours = pair
-    theirs = named_as(ours, layout)
+    theirs = named(ours, layout)
     kernel = ours["3a_branch2_2_3x3_conv/kernel"]
     if layout == SLIM:
         module = "InceptionV1/Mixed_3b/Branch_1/Conv2d_0b_3x3"
@@ -83,12 +97,12 @@ def test_published_names_and_axes(pair):
 
 def test_what_is_wrong_is_listed(pair):
     layout, ours = pair
-    theirs = named_as(ours, layout)
+    theirs = named(ours, layout)
     first, second, *_ = theirs
     theirs["misnamed"] = theirs.pop(first)
     theirs[second] = theirs[second][:-1]
     with pytest.raises(DataError) as error:
-        read_googlenet(Weights(theirs, "theirs"), shapes(ours), layout)
+        read(theirs, ours, layout)
     for words in (f"{first} ", "misnamed has no place", f"{second} has shape"):
         assert words in str(error.value)
 
@@ -96,13 +110,13 @@ def test_what_is_wrong_is_listed(pair):
 def test_background_is_left_out():
     model = tfmodels.build("googlenet", variant="slim", **SMALL)
     ours = {v.path: v.numpy() for v in model.weights}
-    theirs = named_as(ours, SLIM)
+    theirs = named(ours, SLIM)
     for name in ("weights", "biases"):
         full = f"InceptionV1/Logits/Conv2d_0c_1x1/{name}"
         ends = [(0, 0)] * (theirs[full].ndim - 1)
         theirs[full] = np.pad(theirs[full], [*ends, (1, 0)], constant_values=9)
-    read = read_googlenet(Weights(theirs, "theirs"), shapes(ours), SLIM)
-    np.testing.assert_array_equal(read["logits/kernel"], ours["logits/kernel"])
+    back = read(theirs, ours, SLIM)
+    np.testing.assert_array_equal(back["logits/kernel"], ours["logits/kernel"])
 
 
 def test_from_the_command_line_and_back(tmp_path: Path):
@@ -111,7 +125,7 @@ def test_from_the_command_line_and_back(tmp_path: Path):
         **{"num_classes": 10, "width_multiplier": 0.125},
     }
     model = tfmodels.build("googlenet", **sizes)
-    arrays = named_as({v.path: v.numpy() for v in model.weights}, SLIM)
+    arrays = named({v.path: v.numpy() for v in model.weights}, SLIM)
     np.savez(tmp_path / "theirs.npz", **arrays)
     settings = {
         "model": {"kind": "googlenet", **sizes},
@@ -135,21 +149,54 @@ def test_from_the_command_line_and_back(tmp_path: Path):
     run = load_run(tmp_path / "run")
     np.testing.assert_array_equal(run.model(images)["logits"], model(images)["logits"])
     again = tmp_path / "again.npz"
-    named = CliRunner().invoke(
-        cli.app,
-        [
-            *("convert", "names", str(tmp_path / "run"), "--layout", "slim"),
-            *("--output", str(again)),
-        ],
-    )
-    assert named.exit_code == 0, named.output
+
+    def write(output: Path):
+        where = ("--layout", "slim", "--output", str(output))
+        return CliRunner().invoke(
+            cli.app, ["convert", "names", str(tmp_path / "run"), *where]
+        )
+
+    written = write(again)
+    assert written.exit_code == 0, written.output
     with np.load(again) as file:
         assert set(file.files) == arrays.keys()
         for name, value in arrays.items():
             np.testing.assert_array_equal(file[name], value)
+    before = again.read_bytes()
+    with pytest.raises(ConfigError, match="Expected --output to be a new file"):
+        write_names(tmp_path / "run", SLIM, again)
+    assert again.read_bytes() == before
+    with pytest.raises(DataError, match="Cannot write"):
+        write_names(tmp_path / "run", SLIM, tmp_path / "nowhere" / "again.npz")
+
+
+@pytest.mark.parametrize(
+    ("layout", "path", "key"),
+    [
+        (SLIM, "aux1_conv/kernel", "heads"),
+        (SLIM, "aux2_logits/bias", "heads"),
+        (TORCH, "aux3_conv/kernel", "heads"),
+        (SLIM, "3c_branch1_1_1x1_conv/kernel", "stages"),
+        (TORCH, "6a_branch1_1_1x1_conv/kernel", "stages"),
+        (SLIM, "conv9_conv/kernel", "stem"),
+        (TORCH, "conv9_bn/beta", "stem"),
+        (SLIM, "conv1_bn/gamma", "batch_norm.scale"),
+    ],
+)
+def test_layers_that_theirs_lacks_are_named(layout, path, key):
+    layer = path.partition("/")[0]
+    words = rf"model\.{key}: the layer {layer} has no name in the layout {layout}"
+    with pytest.raises(ConfigError, match=words):
+        places({path: np.zeros((1, 1, 4, 4))}, layout)
 
 
 def test_another_variant_is_refused():
     config = GoogLeNetConfig.parse({"kind": "googlenet", "variant": "bn"})
-    with pytest.raises(ConfigError, match=r"model\.variant: .* slim\. Received .* bn"):
-        check_variant(config, SLIM)
+    with pytest.raises(
+        ConfigError, match=r"model\.variant: slim expected, bn received"
+    ):
+        find_naming(config, SLIM, Path("theirs.npz"))
+    with pytest.raises(
+        ConfigError, match=r"Received model\.kind: googlenet and --layout timm"
+    ):
+        find_naming(config, ImageLayout.TIMM, Path("theirs.npz"))

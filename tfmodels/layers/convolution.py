@@ -8,6 +8,7 @@ from typing import Literal
 import keras
 
 from tfmodels.layers.config import BatchNorm
+from tfmodels.layers.normalization import BatchNormalization
 
 Padding = Literal["same", "valid"]
 
@@ -85,7 +86,7 @@ class Units:
             name=f"{name}_conv",
         )(x)
         if self.batch_norm is not None:
-            x = keras.layers.BatchNormalization(
+            x = BatchNormalization(
                 momentum=self.batch_norm.momentum,
                 epsilon=self.batch_norm.epsilon,
                 scale=self.batch_norm.scale,

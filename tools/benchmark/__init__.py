@@ -1,6 +1,7 @@
 """Benchmarks: each compares two or more rivals in one process and returns JSON data."""
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 BENCHMARKS = {
@@ -28,13 +29,17 @@ BENCHMARKS = {
     "packed_decoding": "tools.benchmark.packed_decoding:packed_decoding",
     "clipping_peers": "tools.benchmark.clipping_peers:clipping_peers",
     "clipping_answers": "tools.benchmark.clipping_answers:clipping_answers",
+    "image_training": "tools.benchmark.image_speed:image_training",
+    "image_inference": "tools.benchmark.image_speed:image_inference",
     "start_up": "tools.benchmark.start_up:start_up",
 }
 """Name -> where it is implemented."""
 
 
-def run_benchmark(name: str) -> dict[str, Any]:
-    """Runs a benchmark of the table above."""
+def find_benchmark(name: str) -> Callable[..., dict[str, Any]]:
+    """The function of a benchmark of the table above."""
     module, function = BENCHMARKS[name].split(":")
-    result: dict[str, Any] = getattr(importlib.import_module(module), function)()
-    return result
+    found: Callable[..., dict[str, Any]] = getattr(
+        importlib.import_module(module), function
+    )
+    return found

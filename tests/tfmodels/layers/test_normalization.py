@@ -1,10 +1,68 @@
-"""Local response normalisation against published values and brute force."""
+"""Normalisation against Keras's layer, published values and brute force."""
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from tfmodels.layers.normalization import BatchNormalization
 from tfmodels.layers.normalization import LocalResponseNormalization
+
+
+def taught(layer, values, training=True):
+    """What a layer answers, its gradients and its variables after one call."""
+
+    @tf.function(autograph=False)
+    def call(inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            output = layer(inputs, training=training)
+            loss = tf.reduce_sum(tf.cast(output, tf.float32) ** 3)
+        sources = [inputs, *(v.value for v in layer.trainable_variables)]
+        return output, tape.gradient(loss, sources)
+
+    output, gradients = call(tf.constant(values))
+    used = {op.type for op in call.get_concrete_function(values).graph.get_operations()}
+    after = [variable.numpy() for variable in layer.non_trainable_variables]
+    return [output, *gradients, *after], used
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"scale": False, "center": False}, {"dtype": "mixed_bfloat16"}],
+    ids=["plain", "bare", "bfloat16"],
+)
+def test_batch_norm_trains_as_that_of_keras_in_one_operation(settings):
+    values = np.random.default_rng(0).normal(3, 2, (4, 3, 5, 7)).astype(np.float32)
+    found = []
+    for cls in (keras.layers.BatchNormalization, BatchNormalization):
+        layer = cls(momentum=0.7, epsilon=0.01, **settings)
+        layer.build(values.shape)
+        found.append(taught(layer, values))
+    (expected, steps), (made, fused) = found
+    assert "FusedBatchNormV3" in fused - steps
+    assert made[0].dtype == expected[0].dtype
+    for one, other in zip(made, expected, strict=True):
+        one, other = (np.asarray(tf.cast(x, tf.float32)) for x in (one, other))
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-4)
+
+
+def test_batch_norm_is_that_of_keras_where_it_is_not_taught():
+    values = np.random.default_rng(0).normal(3, 2, (4, 3, 5, 7)).astype(np.float32)
+    layer, keras_layer = BatchNormalization(), keras.layers.BatchNormalization()
+    for each in (layer, keras_layer):
+        each.build(values.shape)
+    _, used = taught(layer, values, training=False)
+    assert "FusedBatchNormV3" not in used
+    layer.trainable = False
+    np.testing.assert_array_equal(
+        layer(values, training=True), keras_layer(values, training=False)
+    )
+    rows = values.reshape(-1, 7)
+    np.testing.assert_array_equal(
+        BatchNormalization()(rows, training=True),
+        keras.layers.BatchNormalization()(rows, training=True),
+    )
 
 
 def test_hand_computed_values():

@@ -147,8 +147,7 @@ def _plan(model: keras.Model) -> list[_Joined]:
 def _is_point(layer: Any) -> bool:
     """Whether it is a 1x1 convolution, applied once, whose channels come last."""
     return (
-        isinstance(layer, keras.layers.Conv2D)
-        and type(layer) is keras.layers.Conv2D
+        type(layer) is keras.layers.Conv2D
         and layer.kernel_size == _POINT
         and layer.groups == 1
         and layer.data_format == "channels_last"

@@ -83,14 +83,12 @@ def read_arrays(
     made = {}
     for path, shape in shapes.items():
         place = places[path]
-        name = place.name
-        if place.other_name is not None and not weights.has(name):
-            name = place.other_name if weights.has(place.other_name) else name
+        other = place.other_name
+        name = other if other is not None and weights.has(other) else place.name
         more = (*shape[:-1], shape[-1] + 1)
         if place.background and weights.shape(name) == place.shape(more):
-            made[path] = place.ours(weights.take(name, *place.shape(more)), more)[
-                ..., 1:
-            ]
+            theirs = weights.take(name, *place.shape(more))
+            made[path] = place.ours(theirs, more)[..., 1:]
         else:
             made[path] = place.ours(weights.take(name, *place.shape(shape)), shape)
         if name.endswith(".running_mean"):  # torch counts batches beside it

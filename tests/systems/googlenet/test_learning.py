@@ -53,7 +53,7 @@ def test_two_replicas_equal_one() -> None:
     two, after = run_steps(3, *shared, *changes)
     for left, right in zip(one.weights, two.weights, strict=True):
         np.testing.assert_allclose(
-            left.numpy(), right.numpy(), 0, 1e-6, True, left.path
+            left.numpy(), right.numpy(), 1e-6, 1e-6, True, left.path
         )
     for left, right in zip(before, after, strict=True):
         assert means(left.totals)["loss"] == pytest.approx(means(right.totals)["loss"])

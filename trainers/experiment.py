@@ -42,6 +42,9 @@ class RunConfig(Config):
     """Length of training; absent when `stages` say it."""
     seed: int = pydantic.Field(default=0, ge=0, lt=2**31)
     """Origin of every random number: weights, data order, augmentation, dropout."""
+    deterministic: bool = False
+    """Refuse operations whose results differ from run to run, and take slower ones, as
+    accelerators need for equal bits; holds for the whole process."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Numbers that layers compute with; variables are float32 in all three."""
     loss_scale: float = pydantic.Field(default=2.0**15, gt=0)

@@ -31,6 +31,7 @@ from trainers.data.config import UtteranceData
 from trainers.data.config import WordLoopData
 from trainers.data.detection.config import DetectionData
 from trainers.data.detection.config import DigitCanvasesData
+from trainers.data.images.config import TensorFlowDatasetsData
 from trainers.data.parallel.config import NumberWordsData
 from trainers.data.parallel.config import ParallelData
 from trainers.data.parallel.config import ParallelTextData
@@ -122,6 +123,7 @@ AnyData = Annotated[
     | SpokenDigitsData
     | StoriesData
     | SynthesisManifestData
+    | TensorFlowDatasetsData
     | TextData
     | WordLoopData,
     pydantic.Field(discriminator="kind"),

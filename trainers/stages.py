@@ -68,6 +68,8 @@ def open_strategy(
     try:
         with closing(make(experiment.strategy, experiment.run)) as strategy:
             keras.utils.set_random_seed(experiment.run.seed)
+            if experiment.run.deterministic:
+                tf.config.experimental.enable_op_determinism()
             yield strategy, plan_stages(experiment)
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise process_lost(describe(error)) from None

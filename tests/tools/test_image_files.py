@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
+from tools.cli import app
 from tools.prepare.image_files import read_images
 from tools.prepare.images import Layout
 from tools.prepare.images import prepare_images
@@ -102,20 +105,84 @@ def test_what_is_written_is_read_by_the_application(
     np.testing.assert_array_equal(np.bincount(labels), [4, 4, 4])
 
 
-def test_files_that_are_missing_or_damaged(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--source: where mnist is"):
-        prepare_images("mnist", None, tmp_path, Layout.FOLDER)
-    with pytest.raises(DataError, match="train-images-idx3-ubyte cannot be read"):
-        read_images("mnist", tmp_path)
+HEAD = b"\x00\x00\x08\x01"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        (b"", "0x0000 and 0 bytes"),
+        (HEAD + b"\x00", "0x0801 and 5 bytes"),
+        (HEAD + b"\x00\x00\x00\x05" + bytes(4), "0x0801 and 12 bytes"),
+        (HEAD + b"\x00\x00\x00\x05" + bytes(6), "0x0801 and 14 bytes"),
+        (b"\x00\x00\x08\x03\x00\x00\x00\x05" + bytes(5), "0x0803 and 13 bytes"),
+        (HEAD + b"\x00\x00\x00\x04" + bytes(4), r"Expected 5\s+labels\. Received 4"),
+        (HEAD + b"\x00\x00\x00\x05\x09\x0a\x0b\x00\x00", "0 to 9.*10, and 2 such"),
+    ],
+    ids=["missing", "empty", "head", "short", "long", "images", "fewer", "unknown"],
+)
+def test_damaged_mnist(tmp_path: Path, content: bytes | None, message: str) -> None:
     write_mnist(tmp_path, {"train": 5, "t10k": 3})
     labels = tmp_path / "train-labels-idx1-ubyte"
-    content = labels.read_bytes()
-    labels.write_bytes(content[:-1])
-    with pytest.raises(DataError, match="train-labels-idx1-ubyte is damaged"):
+    labels.unlink()
+    if content is not None:
+        labels.write_bytes(content)
+    with pytest.raises(DataError, match=message):
         read_images("mnist", tmp_path)
-    labels.write_bytes(b"\x00\x00\x08\x01\x00\x00\x00\x04" + content[8:-1])
-    with pytest.raises(DataError, match=r"Expected 5\s+labels\. Received 4"):
-        read_images("mnist", tmp_path)
-    (tmp_path / "train.bin").write_bytes(bytes(3073))
-    with pytest.raises(DataError, match=r"train\.bin is cut off .* 3,074 bytes"):
+
+
+def test_damaged_archive(tmp_path: Path) -> None:
+    write_mnist(tmp_path, {"train": 5, "t10k": 3})
+    packed = tmp_path / "train-images-idx3-ubyte.gz"
+    content = packed.read_bytes()
+    for damaged in (content[:-9], content[:100] + b"\xff" * 50 + content[150:]):
+        packed.write_bytes(damaged)
+        with pytest.raises(DataError, match="ubyte.gz cannot be read"):
+            read_images("mnist", tmp_path)
+
+
+def test_damaged_cifar(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--source: where mnist is"):
+        prepare_images("mnist", None, tmp_path, Layout.FOLDER)
+    names = tmp_path / "fine_label_names.txt"
+    names.write_text("apple\nbee\nwolf\n")
+    rows = write_cifar(tmp_path / "test.bin", 3, 2)
+    rows[1, 1] = 3
+    (tmp_path / "train.bin").write_bytes(rows.tobytes())
+    with pytest.raises(DataError, match="0 to 2. Received 3, and 1 such"):
         read_images("cifar100", tmp_path)
+    for content in (b"", rows.tobytes()[:-1]):
+        (tmp_path / "train.bin").write_bytes(content)
+        with pytest.raises(DataError, match=r"train\.bin is cut off .* 3,074 bytes"):
+            read_images("cifar100", tmp_path)
+    write_cifar(tmp_path / "train.bin", 3, 2)
+    names.write_text("apple\nbee\nbee\n")
+    with pytest.raises(DataError, match="Received 3 names, 2 different"):
+        read_images("cifar100", tmp_path)
+
+
+@pytest.mark.slow
+def test_from_published_files_to_two_steps(tmp_path: Path) -> None:
+    source, output, runner = tmp_path / "mnist", tmp_path / "out", CliRunner()
+    source.mkdir()
+    write_mnist(source, {"train": 40, "t10k": 10})
+    told = ("--source", str(source), "--output", str(output), "--format", "records")
+    section = runner.invoke(app, ["data", "prepare", "mnist", *told])
+    assert section.exit_code == 0
+    values: Any = YAML(typ="safe").load(Path("configs/googlenet/tiny.yaml"))
+    values |= YAML(typ="safe").load(section.stdout)
+    values["data"] |= {"batch_size": 8, "max_bad_fraction": 0}
+    values["model"] |= {"input_shape": [28, 28, 1], "heads": []}
+    values["objective"]["auxiliary_weights"] = {}
+    values["run"] = {"steps": 2}
+    config = tmp_path / "mnist.json"
+    config.write_text(json.dumps(values))
+    checked = runner.invoke(app, ["data", "check", str(config)])
+    assert checked.exit_code == 0
+    assert "40" in checked.stdout
+    run = tmp_path / "run"
+    trained = runner.invoke(app, ["train", str(config), "--workdir", str(run)])
+    assert trained.exit_code == 0
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert 0 < metrics["test/loss"] < 10

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 import trainers
 from tests.trainers.small import assert_same_state
@@ -14,9 +15,11 @@ from tests.trainers.small import write_config
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tfmodels.errors import Preempted
+from trainers.configuration import load_experiment
 from trainers.experiment import Experiment
 from trainers.interfaces import Stage
 from trainers.runs import load_run
+from trainers.stages import open_strategy
 from trainers.stages import plan_stages
 
 
@@ -37,12 +40,32 @@ def test_a_run_leaves_what_it_promises(finished: tuple[Path, Path]) -> None:
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").open()]
     assert [line["step"] for line in lines] == [20, 40, 60, 60]
     assert lines[0]["train/loss"] > lines[2]["train/loss"]
+    heads = [f"{head}top{k}" for head in ("", "aux1_") for k in (1, 5)]
+    for figure in (
+        *heads,
+        "aux1_cross_entropy",
+        "learning_rate",
+        "examples_per_second",
+    ):
+        assert lines[0][f"train/{figure}"] > 0
     assert list(workdir.glob("tensorboard/events*"))
     assert {path.name for path in (workdir / "pictures").iterdir()} == {
         "curves.png",
         "test_confusion.png",
         "test_predictions.png",
     }
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_equal_bits_are_asked_of_tensorflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    asked: list[bool] = []
+    switch = "enable_op_determinism"  # It cannot be taken back in this process.
+    monkeypatch.setattr(tf.config.experimental, switch, lambda: asked.append(True))
+    change = f"run.deterministic={str(wanted).lower()}"
+    with open_strategy(load_experiment(write_config(tmp_path), [change])):
+        assert asked == [True] * wanted
 
 
 def test_a_finished_run_trained_again_changes_nothing(

@@ -38,7 +38,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             is_training=True,
         )
         count = tf.cast(tf.reduce_prod(tf.shape(x)[:3]), tf.float32)
-        variance *= (count - 1) / count
+        variance *= 1 - 1 / count  # It is that of a population.
         for moving, fresh in (
             (self.moving_mean, mean),
             (self.moving_variance, variance),

@@ -1,6 +1,8 @@
 """MNIST and CIFAR in the binary files that they are published in."""
 
 import gzip
+import math
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,9 +37,20 @@ def read_images(name: str, folder: Path) -> tuple[dict[str, Labelled], tuple[str
       folder: where its files are, as they were published; MNIST's may be packed.
 
     Raises:
-      DataError: a file is missing, cut off or of another kind.
+      DataError: a file is missing, cut off or of another kind, or a label is that of
+        no class.
     """
-    return {"mnist": _mnist, "cifar10": _cifar10, "cifar100": _cifar100}[name](folder)
+    read = {"mnist": _mnist, "cifar10": _cifar10, "cifar100": _cifar100}[name]
+    splits, names = read(folder)
+    for split, found in splits.items():
+        unknown = found.targets[found.targets >= len(names)]
+        if len(unknown):
+            raise DataError(
+                f"the {split} labels in {folder} are damaged. Expected numbers of the"
+                f" {len(names)} classes, 0 to {len(names) - 1}. Received"
+                f" {int(unknown[0])}, and {len(unknown):,} such in all; load them again."
+            )
+    return splits, names
 
 
 def _mnist(folder: Path) -> tuple[dict[str, Labelled], tuple[str, ...]]:
@@ -54,15 +67,16 @@ def _idx(path: Path, axes: int) -> np.ndarray:
     """An array of unsigned bytes with so many axes."""
     packed = path.with_name(f"{path.name}.gz")
     content = _content(path if path.exists() or not packed.exists() else packed)
-    sizes = np.frombuffer(content[4 : 4 + 4 * axes], ">u4")
+    start = 4 + 4 * axes
+    sizes = [int.from_bytes(content[n : n + 4], "big") for n in range(4, start, 4)]
     magic = int.from_bytes(content[:4], "big")
-    if magic != _IDX[axes] or len(content) != 4 + 4 * axes + int(np.prod(sizes)):
+    if magic != _IDX[axes] or len(content) != start + math.prod(sizes):
         raise DataError(
             f"{path} is damaged or of another kind. Expected unsigned bytes in IDX with"
             f" {axes} axes, {_IDX[axes]:#06x} first, and as many as it says. Received"
             f" {magic:#06x} and {len(content):,} bytes; load it again."
         )
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(sizes)
+    return np.frombuffer(content, np.uint8, offset=start).reshape(sizes)
 
 
 def _cifar10(folder: Path) -> tuple[dict[str, Labelled], tuple[str, ...]]:
@@ -92,14 +106,20 @@ def _batch(path: Path, labels: int) -> Labelled:
 
 
 def _names(path: Path) -> tuple[str, ...]:
-    return tuple(_content(path).decode("ascii").split())
+    names = tuple(_content(path).decode("utf-8", "replace").split())
+    if not names or len(set(names)) < len(names):
+        raise DataError(
+            f"{path} does not name the classes. Expected a name a line, each another."
+            f" Received {len(names)} names, {len(set(names))} different; load it again."
+        )
+    return names
 
 
 def _content(path: Path) -> bytes:
     try:
         content = path.read_bytes()
         return gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{path} cannot be read. Expected a file of the data set as it was"
             f" published. Received: {error}; correct --source."

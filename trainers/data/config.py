@@ -99,7 +99,7 @@ class ImageFolderData(ImageData):
 
 
 class ManifestData(ImageData):
-    """CSV files with the columns ``path`` and ``label`` (a class name)."""
+    """CSV or JSONL files with ``path`` and ``label`` (a class name) on each line."""
 
     kind: Literal["manifest"] = "manifest"
     train: str

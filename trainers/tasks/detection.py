@@ -51,7 +51,7 @@ class Detection:
             endpoint.
         """
         self.model_config = model
-        self._finder = Finder(config, model, tuple("0123456789"))
+        self._finder = Finder(config, model, data.labels)
         self._data = data
         self._run = run
         self._examples = {"train": digit_canvases(data, "train")}

@@ -16,6 +16,7 @@ def test_boxes_are_tight_apart_and_the_same_every_time() -> None:
     again = digit_canvases(CONFIG, "train")
     for one, other in zip(made, again, strict=True):
         np.testing.assert_array_equal(one, other)
+    assert CONFIG.labels[made.labels.max()] == "9"
     numbers = (made.labels >= 0).sum(1)
     assert set(numbers) == {1, 2, 3}
     for image, boxes, labels in zip(*made, strict=True):

@@ -204,6 +204,26 @@ def test_manifests_that_are_wrong(folder, text, message):
         manifest_source(folder / "bad.csv")
 
 
+def test_manifest_of_json_lines(folder):
+    lines = folder / "all.jsonl"
+    lines.write_text(
+        '{"path": "train/china/1.png", "label": 7, "box": [0, 1]}\n\n'
+        '{"label": "a\u2028b", "path": "train/flower/0.png"}\n'
+    )
+    source = manifest_source(lines)
+    assert (source.size, source.labels) == (2, ("7", "a\u2028b"))
+    assert source.name(0) == str(folder / "train" / "china" / "1.png")
+    for line, message in (
+        ("{", "line 1: no JSON object"),
+        ('["train/china/1.png", "a"]', "line 1: no JSON object"),
+        ('{"path": "train/china/1.png"}', "line 1: incomplete"),
+        ("", "is empty"),
+    ):
+        lines.write_text(line)
+        with pytest.raises(DataError, match=message):
+            manifest_source(lines)
+
+
 def test_missing_manifest_names_its_key(tmp_path):
     with pytest.raises(DataError, match=r"absent\.csv.*data\.train"):
         manifest_source(tmp_path / "absent.csv")

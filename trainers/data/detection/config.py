@@ -1,5 +1,6 @@
 """Configuration of images with boxes around their objects."""
 
+from abc import abstractmethod
 from typing import Literal
 from typing import Self
 
@@ -13,6 +14,11 @@ class DetectionData(Data):
 
     shuffle: bool = True
     """Visit training examples in a new random order each epoch."""
+
+    @property
+    @abstractmethod
+    def labels(self) -> tuple[str, ...]:
+        """Class names, in the order of the class numbers."""
 
     @property
     def max_bad_fraction(self) -> float:
@@ -39,6 +45,11 @@ class DigitCanvasesData(DetectionData):
     test_examples: int = pydantic.Field(default=500, ge=1)
     origin: int = pydantic.Field(default=0, ge=0)
     """Origin of all canvases."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The ten digits."""
+        return tuple("0123456789")
 
     def held_out_splits(self) -> tuple[str, ...]:
         """The test split, there always."""

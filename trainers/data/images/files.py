@@ -1,11 +1,14 @@
-"""One image per file: folders in the ImageNet layout, and CSV manifests."""
+"""One image per file: folders in the ImageNet layout, and manifests."""
 
 import csv
 import functools
 import io
+import json
 import os
 from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -71,7 +74,7 @@ def open_folder(config: ImageFolderData, split: str) -> FileSource:
 
 
 def open_manifest(config: ManifestData, split: str) -> FileSource:
-    """Opens one split of CSV manifests; the training manifest names the classes.
+    """Opens one split of manifests; the training manifest names the classes.
 
     Raises:
       DataError: a manifest or an image is missing, a column is missing, a line is
@@ -151,9 +154,30 @@ def _lines(manifest: Path, split: str) -> Iterator[_Row]:
         text = manifest.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
-            f"cannot read the manifest {manifest}. Expected a CSV file in UTF-8."
-            f" Received {error}; correct data.{split}."
+            f"cannot read the manifest {manifest}. Expected a CSV or JSONL file in"
+            f" UTF-8. Received {error}; correct data.{split}."
         ) from None
+    read = _objects if manifest.suffix == ".jsonl" else _rows
+    empty = True
+    for number, fields in read(manifest, text):
+        where = f"{manifest}, line {number}"
+        empty = False
+        path, label = (fields.get(name) for name in _COLUMNS)
+        if not path or label in (None, ""):
+            raise DataError(
+                f"{where}: incomplete. Expected a path and a label. Received"
+                f" path {path!r}, label {label!r}."
+            )
+        yield _Row(where, str(path), str(label))
+    if empty:
+        raise DataError(
+            f"the manifest {manifest} is empty. Expected a line per image. Received"
+            f" none; correct data.{split}."
+        )
+
+
+def _rows(manifest: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Lines of a CSV file with their numbers."""
     reader = csv.DictReader(io.StringIO(text, newline=""))
     missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
@@ -162,21 +186,25 @@ def _lines(manifest: Path, split: str) -> Iterator[_Row]:
             f" the columns {', '.join(_COLUMNS)}. Received"
             f" {', '.join(reader.fieldnames or ['nothing'])}."
         )
-    empty = True
     for fields in reader:
-        where = f"{manifest}, line {reader.line_num}"
-        empty = False
-        if not fields["path"] or not fields["label"]:
+        yield reader.line_num, fields
+
+
+def _objects(manifest: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Lines of a JSONL file with their numbers."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line)
+        except json.JSONDecodeError:
+            fields = None
+        if not isinstance(fields, dict):
             raise DataError(
-                f"{where}: incomplete. Expected a path and a label. Received"
-                f" path {fields['path']!r}, label {fields['label']!r}."
+                f"{manifest}, line {number}: no JSON object. Expected one with the keys"
+                f" {', '.join(_COLUMNS)}. Received {line[:80]!r}."
             )
-        yield _Row(where, fields["path"], fields["label"])
-    if empty:
-        raise DataError(
-            f"the manifest {manifest} is empty. Expected a line per image. Received"
-            f" only the column names; correct data.{split}."
-        )
+        yield number, fields
 
 
 def _names(folder: Path) -> frozenset[str]:

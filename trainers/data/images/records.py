@@ -4,7 +4,9 @@ import glob
 import os
 import struct
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +20,16 @@ _HEADER = struct.Struct("<QI")
 _CHECKSUM_BYTES = 4
 
 
+class RecordPart(NamedTuple):
+    """Records of a file that follow one another."""
+
+    path: str
+    skip: int = 0
+    """Records before them."""
+    take: int | None = None
+    """How many they are; all when absent."""
+
+
 class RecordSource(EncodedSource):
     """Labelled images in TFRecord files of ``tf.train.Example``.
 
@@ -26,18 +38,25 @@ class RecordSource(EncodedSource):
     """
 
     def __init__(
-        self, paths: list[str], config: RecordsData, labels: tuple[str, ...]
+        self,
+        parts: Sequence[RecordPart],
+        image_key: str,
+        label_key: str,
+        labels: tuple[str, ...],
+        label_offset: int = 0,
     ) -> None:
-        """Indexes the files `paths`.
+        """Indexes files; see `RecordsData` for keys and offset.
 
         Raises:
           DataError: a file is not a TFRecord file, or is damaged where it counts.
         """
         super().__init__(labels)
-        self._config = config
-        offsets = [np.fromiter(record_offsets(path), np.int64) for path in paths]
+        self._keys = image_key, label_key
+        self._label_offset = label_offset
+        offsets = [_offsets(part) for part in parts]
         counts = [len(part) for part in offsets]
         self.size = sum(counts)
+        paths = [part.path for part in parts]
         with tf.device("/CPU:0"):
             self._paths = tf.constant(np.array(paths, object), tf.string)
             self._file = tf.constant(np.repeat(np.arange(len(paths)), counts), tf.int32)
@@ -62,17 +81,17 @@ class RecordSource(EncodedSource):
         return f"{path}, record at byte {int(self._offset[index])}"
 
     def _parse(self, record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        config = self._config
+        image_key, label_key = self._keys
         features = {
-            config.image_key: tf.io.FixedLenFeature([], tf.string),
-            config.label_key: tf.io.FixedLenFeature([], tf.int64),
+            image_key: tf.io.FixedLenFeature([], tf.string),
+            label_key: tf.io.FixedLenFeature([], tf.int64),
         }
         example = tf.io.parse_single_example(record, features)
-        label = example[config.label_key] - config.label_offset
+        label = example[label_key] - self._label_offset
         known = tf.logical_and(label >= 0, label < len(self.labels))
         message = "class number out of range (data.labels, data.label_offset)"
         with tf.control_dependencies([tf.debugging.Assert(known, [message, label])]):
-            return example[config.image_key], tf.cast(label, tf.int32)
+            return example[image_key], tf.cast(label, tf.int32)
 
 
 def open_records(config: RecordsData, split: str) -> RecordSource:
@@ -88,13 +107,25 @@ def open_records(config: RecordsData, split: str) -> RecordSource:
             f"no file matches {pattern!r}. Expected TFRecord files. Received"
             f" data.{split}; correct it."
         )
-    source = RecordSource(paths, config, _read_labels(config))
+    source = RecordSource(
+        [RecordPart(path) for path in paths],
+        config.image_key,
+        config.label_key,
+        _read_labels(config),
+        config.label_offset,
+    )
     if not source.size:
         raise DataError(
             f"the files {pattern} hold no record. Expected at least one. Received"
             f" data.{split}; correct it."
         )
     return source
+
+
+def _offsets(part: RecordPart) -> np.ndarray:
+    """Where the records of a part begin, int64 [n]."""
+    end = None if part.take is None else part.skip + part.take
+    return np.fromiter(record_offsets(part.path), np.int64)[part.skip : end]
 
 
 def record_offsets(path: str) -> Iterator[int]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfmodels.errors import ConfigError
 from trainers.data.config import ImageData
 from trainers.data.images.arrays import open_digits
+from trainers.data.images.catalogue import open_prepared
 from trainers.data.images.files import open_folder
 from trainers.data.images.files import open_manifest
 from trainers.data.images.records import open_records
@@ -50,6 +51,7 @@ _OPEN: dict[str, Callable[[Any, str], Source]] = {
     "image_folder": open_folder,
     "manifest": open_manifest,
     "image_records": open_records,
+    "tensorflow_datasets": open_prepared,
 }
 
 

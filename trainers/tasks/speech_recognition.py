@@ -174,6 +174,10 @@ class SpeechRecognition:
             "unit_accuracy": top_k(*scored, k=1),
             "nats_per_unit": log_loss(*scored),
         }
+        if "bad" in batch:
+            bad = tf.reduce_sum(batch["bad"])
+            read = tf.math.count_nonzero(batch["weight"][:, 0], dtype=bad.dtype)
+            totals["bad_examples"] = (bad, bad + read)
         if "variety_logits" in outputs:
             totals["variety_step_accuracy"] = top_k(
                 outputs["variety_logits"],

@@ -57,6 +57,9 @@ class SpeechData(Data):
     """An epoch has utterances of a variety in proportion to their number to the power
     of one over this: 1 has each once, 5 nearly as many of small varieties as of large
     ones."""
+    learned_varieties: tuple[str, ...] = ()
+    """Varieties that are learned from; all when there are none. In a stage of its own,
+    after one of all varieties, it makes a recogniser of these alone."""
     spec_augment: SpecAugmentConfig | Policy | None = None
     """Masks over features in training: numbers, or the name of a policy of
     arXiv:1904.08779: LB, LD, SM, SS."""
@@ -71,11 +74,6 @@ class SpeechData(Data):
     cache_megabytes: int = pydantic.Field(default=1024, ge=0)
     """A split whose features are no larger is read once and held in memory; of a larger
     one every batch reads its recordings."""
-
-    @property
-    def max_bad_fraction(self) -> float:
-        """Zero: a recording that cannot be read ends training."""
-        return 0.0
 
     @property
     def bounds_hz(self) -> tuple[float, float]:
@@ -131,6 +129,10 @@ class SpeechManifestData(SpeechData):
     varieties: tuple[str, ...] | None = None
     """All varieties in the order of their numbers; those of the training split, sorted,
     when absent."""
+    max_bad_fraction: float = pydantic.Field(default=0.0, ge=0, le=1)
+    """Stop when more than this share of the utterances cannot be read. Above 0 those
+    that cannot be are named in the log, count as nothing, and are
+    ``bad_examples``; at 0 the first one ends the run with its reason."""
 
 
 Range = Annotated[tuple[float, float], pydantic.AfterValidator(lambda r: _ordered(r))]
@@ -193,6 +195,11 @@ class ConnectedDigitsData(SpeechData):
     test_utterances: int = pydantic.Field(default=400, ge=1)
     corpus_seed: int = pydantic.Field(default=0, ge=0, lt=2**31)
     """Origin of all utterances."""
+
+    @property
+    def max_bad_fraction(self) -> float:
+        """Zero: utterances are joined of recordings that all must be there."""
+        return 0.0
 
     def held_out_splits(self) -> tuple[str, ...]:
         """The test split, and the validation split if it has utterances."""

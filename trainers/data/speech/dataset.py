@@ -1,11 +1,12 @@
 """Batches of speech with transcripts, of the shape of their bucket, for one replica."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfmodels.audio.spec_augment import SpecAugment
 from tfmodels.text.graphemes import START
 from trainers.data.speech.arranged import records_of
-from trainers.data.speech.config import SpeechData
 from trainers.data.speech.sources import SpeechSource
 from trainers.interfaces import Shard
 
@@ -16,7 +17,7 @@ _UNIFORM = 1
 
 def speech_dataset(
     source: SpeechSource,
-    config: SpeechData,
+    config: Any,
     split: str,
     seed: int = 0,
     shard: Shard = _SINGLE,
@@ -30,7 +31,9 @@ def speech_dataset(
     with the start, ``label`` int32 [b, U], which ends with the end, both padded with 0;
     ``weight`` float32 [b, U], 1 for labels of rows that count; ``variety_label`` int32
     [b, U], the variety of each label; ``index`` int64 [b], the utterances' numbers in
-    the split; ``seed`` int64 [b, 2] and ``epoch`` int64 [b], as in `Stream`.
+    the split; ``seed`` int64 [b, 2] and ``epoch`` int64 [b], as in `Stream`. Where some
+    may be unreadable, ``bad`` float32 [b] is 1 for those, whose features and weights
+    are 0.
 
     Which bucket a batch is of follows from the seed and its step; the batches of all
     replicas of a step are of the same. Held-out splits have all their utterances, those
@@ -38,7 +41,7 @@ def speech_dataset(
 
     Args:
       source: what `open_speech` returned.
-      config: how batches are made.
+      config: the section `data`.
       split: "train" never ends; any other name is one pass.
       seed: origin of the order.
       shard: the share of every global batch that is wanted, or of the speakers.
@@ -67,6 +70,12 @@ def speech_dataset(
         sound, lengths = features.read(index, seeds, frames)
         rows = record["index"].shape[0]
         sound = tf.ensure_shape(sound, [rows, None, source.feature_dim])
+        valid, bad = tf.cast(place.valid & record["valid"], tf.float32), {}
+        if config.max_bad_fraction:
+            unreadable = tf.reduce_any(tf.math.is_nan(sound), axis=[1, 2])
+            sound = tf.where(unreadable[:, None, None], 0.0, sound)
+            bad["bad"] = valid * tf.cast(unreadable, tf.float32)
+            valid -= bad["bad"]
         if masks is not None:
             sound = masks(sound, lengths, seeds)
         label = chosen.labels.read(index)
@@ -74,8 +83,8 @@ def speech_dataset(
         is_real = tf.cast(label != 0, tf.int32)
         starts = tf.fill([rows, 1], START)
         variety = tf.gather(varieties, index)
-        valid = tf.cast(place.valid & record["valid"], tf.float32)
         return {
+            **bad,
             "features": sound,
             "lengths": lengths,
             "variety": _told(variety, seeds, source.num_varieties, told),

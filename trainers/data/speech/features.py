@@ -72,7 +72,8 @@ class Features:
           frames: int32 [], T; none is longer.
 
         Returns:
-          float32 [b, T, D], 0 behind the end, and int32 [b], frames of each.
+          float32 [b, T, D], 0 behind the end, and int32 [b], frames of each. All of an
+          utterance whose sound is no number is none.
         """
         lengths = self._front_end.log_mel.num_frames(
             tf.gather(self._num_samples, index)
@@ -90,7 +91,9 @@ class Features:
         wanted = self._front_end.num_samples(frames)
         sound = self._corpus.audio(index, seed, wanted)
         lengths = tf.gather(self._num_samples, index)
-        return self._front_end(sound, lengths)
+        bad = tf.reduce_any(tf.math.is_nan(sound), axis=1)
+        features = self._front_end(tf.where(bad[:, None], 0.0, sound), lengths)
+        return tf.where(bad[:, None, None], np.float32(np.nan), features)
 
 
 def frame_statistics(
@@ -104,7 +107,8 @@ def frame_statistics(
       chosen: which utterances are looked at, int64 [k].
 
     Returns:
-      Two float32 [D]; the deviation of a band that does not vary is 1.
+      Two float32 [D]; the deviation of a band that does not vary is 1. Frames that are
+      no numbers do not count.
 
     Raises:
       DataError: a recording cannot be read.
@@ -117,9 +121,11 @@ def frame_statistics(
         read, _ = features.read(index, tf.stack([index, index], -1), longest)
         frames = read.numpy().astype(np.float64)
         there = np.arange(longest) < lengths[some, None]
+        there &= ~np.isnan(frames).any(axis=-1)
         total += frames[there].sum(axis=0)
         squares += np.square(frames[there]).sum(axis=0)
         count += int(there.sum())
+    count = max(count, 1)
     mean = total / count
     deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
     # A band without energy stays 0 whatever it is divided by.

@@ -1,5 +1,6 @@
 """A split of a manifest, whose recordings are read when they are needed."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from trainers.data.speech.manifest import Utterance
 from trainers.data.speech.manifest import read_manifest
 from trainers.data.speech.recordings import describe_sound
 
+_LOG = logging.getLogger(__name__)
+
 
 class RecordedCorpus:
     """See `trainers.data.speech.corpus.Corpus`."""
@@ -26,6 +29,7 @@ class RecordedCorpus:
         entries: Sequence[Utterance],
         variety: str,
         front_end: Sounds,
+        tolerant: bool = False,
     ) -> None:
         """Takes what a manifest says; headers are read where it gives no length.
 
@@ -33,11 +37,14 @@ class RecordedCorpus:
           entries: the split's utterances.
           variety: which key of them says the variety.
           front_end: what reads recordings.
+          tolerant: whether a recording that cannot be read is as long as a frame, is
+            named in the log once, and sounds like no number.
 
         Raises:
           DataError: an utterance has no variety, or no length and no readable header.
         """
-        self._entries = entries
+        self._entries, self._tolerant = entries, tolerant
+        self._told: set[str] = set()
         self._front_end = front_end
         self.utterances = tuple(self._spoken(each, variety) for each in entries)
 
@@ -50,16 +57,29 @@ class RecordedCorpus:
                 " manifest or data.variety."
             )
         seconds = entry.dur_s
+        rate = self._front_end.sample_rate
         if seconds is None:
-            seconds = describe_sound(Path(entry.audio)).seconds - entry.offset_s
+            try:
+                seconds = describe_sound(Path(entry.audio)).seconds - entry.offset_s
+            except DataError as error:
+                self._tell(entry, error)
+                seconds = self._front_end.num_samples(1) / rate
         return Spoken(
             entry.utt,
             entry.text,
             variety,
             entry.lang or variety,
             entry.speaker or entry.utt,
-            max(round(seconds * self._front_end.sample_rate), 0),
+            max(round(seconds * rate), 0),
         )
+
+    def _tell(self, entry: Utterance, error: DataError) -> None:
+        """Names what cannot be read, or ends with it."""
+        if not self._tolerant:
+            raise error
+        if entry.utt not in self._told:
+            _LOG.warning("The utterance %s counts as nothing: %s", entry.utt, error)
+        self._told.add(entry.utt)
 
     def audio(
         self, index: tf.Tensor, seed: tf.Tensor, num_samples: tf.Tensor
@@ -76,10 +96,15 @@ class RecordedCorpus:
         batch = np.zeros([len(index), int(num_samples)], np.float32)
         for row, number in enumerate(index):
             entry = self._entries[number]
-            samples = self._front_end.read(
-                Path(entry.audio), entry.offset_s, entry.dur_s
-            )[: batch.shape[1]]
-            batch[row, : len(samples)] = samples
+            try:
+                samples = self._front_end.read(
+                    Path(entry.audio), entry.offset_s, entry.dur_s
+                )[: batch.shape[1]]
+            except DataError as error:
+                self._tell(entry, error)
+                batch[row] = np.nan
+            else:
+                batch[row, : len(samples)] = samples
         return batch
 
 
@@ -105,5 +130,7 @@ def open_manifest(
                 f" {', '.join(names)} in {path}. Received the splits {found}; correct"
                 f" data.{split}."
             )
-        corpora[split] = RecordedCorpus(chosen, config.variety, front_end)
+        corpora[split] = RecordedCorpus(
+            chosen, config.variety, front_end, config.max_bad_fraction > 0
+        )
     return corpora

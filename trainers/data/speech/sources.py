@@ -63,6 +63,7 @@ class SpeechSplit(Arranged):
         """Utterances without a frame, and those that fit into no bucket, bool [n]."""
         if self.is_training:
             self._leave_out()
+            self._keep_learned(graphemes)
         elif self.short.any():
             raise DataError(
                 f"the utterance {spoken[int(self.short.argmax())].name} of the split"
@@ -102,6 +103,20 @@ class SpeechSplit(Arranged):
                 " units and %d too short for a frame are left out; %d stay.",
                 *(long, largest.frames, largest.units, short),
                 int(np.sum(self.bucket >= 0)),
+            )
+
+    def _keep_learned(self, graphemes: Graphemes) -> None:
+        wanted = self._config.learned_varieties
+        if not wanted:
+            return
+        names = [variety.name for variety in graphemes.varieties]
+        chosen = [number for number, name in enumerate(names) if name in wanted]
+        self.bucket[~np.isin(self.variety, chosen)] = -1
+        if set(wanted) - set(names) or np.all(self.bucket < 0):
+            raise DataError(
+                "there is nothing to learn of some varieties. Expected data."
+                f"learned_varieties to be some of {', '.join(names)}, with utterances"
+                f" of the training split. Received {', '.join(wanted)}."
             )
 
 

@@ -95,10 +95,11 @@ def open_transcripts(
     """
     source = open_speech(config)
     graphemes = source.graphemes
+    limits = [varieties, config.learned_varieties if split == "train" else ()]
     labels = [
         graphemes.label(each.text, each.variety, config.variety_symbol)
         for each in source.utterances(split)
-        if not varieties or each.variety in varieties
+        if all(each.variety in some for some in limits if some)
     ]
     if split == "train":
         labels += [

@@ -86,3 +86,30 @@ def of_samples(
         # W_i less the mean of the others is that multiple of W_i less the mean of all.
         advantage *= number / (number - 1)
     return tf.reduce_mean(advantage * log_probs, axis=1)
+
+
+def correlations(
+    log_probs: tf.Tensor, errors: tf.Tensor, valid: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """How well the order of probabilities is that of errors: Pearson's coefficient of
+    ``log P_i`` and ``-W_i``, 1 where they agree.
+
+    Args:
+      log_probs: floating-point [b, N]; any value where there is no answer.
+      errors: [b, N], of the same type.
+      valid: bool [b, N].
+
+    Returns:
+      [b], and whether there is one, bool [b]: not where either is always the same.
+    """
+    there = tf.cast(valid, errors.dtype)
+    number = tf.maximum(tf.reduce_sum(there, axis=1, keepdims=True), 1.0)
+
+    def centred(values: tf.Tensor) -> tf.Tensor:
+        values = tf.where(valid, values, tf.zeros_like(values))
+        return there * (values - tf.reduce_sum(values, 1, keepdims=True) / number)
+
+    one, other = centred(log_probs), centred(-errors)
+    spread = tf.reduce_sum(one**2, axis=1) * tf.reduce_sum(other**2, axis=1)
+    product = tf.reduce_sum(one * other, axis=1)
+    return tf.math.divide_no_nan(product, tf.sqrt(spread)), spread > 0

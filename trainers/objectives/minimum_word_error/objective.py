@@ -29,6 +29,7 @@ from tfmodels.metrics.words import word_ids
 from trainers.interfaces import Loss
 from trainers.interfaces import Objective
 from trainers.objectives.minimum_word_error.config import MinimumWordErrorConfig
+from trainers.objectives.minimum_word_error.expectation import correlations
 from trainers.objectives.minimum_word_error.expectation import of_lists
 from trainers.objectives.minimum_word_error.expectation import of_samples
 from trainers.objectives.minimum_word_error.expectation import posteriors
@@ -215,8 +216,9 @@ class MinimumWordError(Objective):
           one with the fewest in ``oracle_errors``; how many ``answers`` there are;
           ``reference_found``, whether the reference is among them;
           ``without_gradient``, whether all cost the same; of lists, the ``entropy`` of
-          their probabilities in nats and its exponential, ``effective_answers``. And
-          the ``cross_entropy`` of a unit.
+          their probabilities in nats and its exponential, ``effective_answers``. Over
+          utterances whose answers differ in errors, ``correlation`` of the logs of
+          their probabilities with fewer errors. And the ``cross_entropy`` of a unit.
         """
         config, log_probs = self.config, outputs["answer_log_probs"]
         valid = outputs["answer_lengths"] > 0
@@ -264,9 +266,14 @@ class MinimumWordError(Objective):
             **values,
         }
         exists = tf.reduce_any(batch["weight"] > 0, axis=1) & (number > 0)
-        counted = tf.reduce_sum(tf.cast(exists, errors.dtype))
+        correlation, varies = correlations(log_probs, errors, valid)
+        rows = {**dict.fromkeys(values, exists), "correlation": exists & varies}
+        values["correlation"] = correlation
         return {
-            name: (tf.reduce_sum(tf.where(exists, each, 0.0)), counted)
+            name: (
+                tf.reduce_sum(tf.where(rows[name], each, 0.0)),
+                tf.reduce_sum(tf.cast(rows[name], errors.dtype)),
+            )
             for name, each in values.items()
         }
 

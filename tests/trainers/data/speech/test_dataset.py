@@ -14,6 +14,7 @@ from tfmodels.errors import DataError
 from trainers.data.speech.config import SpeechManifestData
 from trainers.data.speech.dataset import speech_dataset
 from trainers.data.speech.sources import open_speech
+from trainers.data.speech.transcripts import open_transcripts
 from trainers.interfaces import Shard
 
 BUCKETS = [{"frames": 40, "units": 12}, {"frames": 80, "units": 20}]
@@ -238,6 +239,64 @@ def test_bad_input_is_named(manifest, tmp_path) -> None:
         opened({"audio": "text.wav", "dur_s": 0.5})
     with pytest.raises(DataError, match=r"no such sound.*dur_s"):
         opened({"offset_s": 0.3, "dur_s": 0.79})
+
+
+def test_what_cannot_be_read_counts_as_nothing(manifest, tmp_path, caplog) -> None:
+    """With a budget: of a line with a length and of one without it."""
+    entries = [
+        {**e, "audio": str(manifest.parent / e["audio"])} for e in lines(manifest)
+    ]
+    bad = {1, 2}
+    assert [entries[n]["dur_s"] is None for n in sorted(bad)] == [False, True]
+    (tmp_path / "text.wav").write_text("not audio at all")
+    paths = {name: tmp_path / f"{name}.jsonl" for name in ("bad", "clean")}
+    wrong = [
+        {**e, "audio": "text.wav"} if n in bad else e for n, e in enumerate(entries)
+    ]
+    clean = [e for n, e in enumerate(entries) if n not in bad]
+    for path, some in zip(paths.values(), (wrong, clean), strict=True):
+        path.write_text("\n".join(map(json.dumps, some)), encoding="utf-8")
+    found = {}
+    for megabytes in (1024, 0):
+        data = config(
+            paths["bad"],
+            max_bad_fraction=0.5,
+            cache_megabytes=megabytes,
+            buckets=BUCKETS,
+        )
+        opened = open_speech(data)
+        caplog.clear()
+        counted = Counter()
+        for batch in batches(opened, data, steps=opened.steps_per_epoch):
+            assert np.isfinite(batch["features"]).all()
+            for row, index in enumerate(batch["index"]):
+                is_bad = int(index) in bad
+                counted[bool(batch["bad"][row])] += batch["weight"][row].any() or is_bad
+                assert is_bad or not batch["bad"][row]
+                assert batch["features"][row].any() != is_bad
+                assert not (is_bad and batch["weight"][row].any())
+        assert counted[True] == len(bad)
+        found[megabytes] = opened.statistics()
+        assert "u1 counts as nothing" in caplog.text
+    wanted = open_speech(config(paths["clean"])).statistics()
+    for made in found.values():
+        np.testing.assert_allclose(made, wanted, atol=1e-3)
+
+
+def test_some_varieties_alone_are_learned_from(manifest) -> None:
+    data = config(manifest, learned_varieties=["en-us"], sampling_temperature=2.0)
+    opened = open_speech(data)
+    assert len(opened.graphemes.varieties) == 3
+    own = {n for n, e in enumerate(lines(manifest)[:20]) if e["dialect"] == "en-us"}
+    seen = [b["index"] for b in batches(opened, data, steps=opened.steps_per_epoch)]
+    assert set(np.concatenate(seen)) == own
+    tested = [b["variety_id"] for b in batches(opened, data, "test")]
+    assert set(np.concatenate(tested)) == {0, 1, 2}
+    said = open_transcripts(data, "train", 30)
+    assert said.size == len(own)
+    for wrong in (["en-us", "fr"], ["fr"]):
+        with pytest.raises(DataError, match=r"learned_varieties.*de, en-gb, en-us.*fr"):
+            open_speech(config(manifest, learned_varieties=wrong)).split("train")
 
 
 def test_recordings_that_users_name(source, tmp_path) -> None:

@@ -72,7 +72,7 @@ def test_losses_and_terms_by_hand(task: Any, model: Any) -> None:
     batch = utterances(4)
     batch["weight"] *= tf.constant([[1.0], [1.0], [0.0], [1.0]])
     loss, outputs, _ = with_gradients(objective(task), task, model, batch)
-    values, terms = [], dict.fromkeys(loss.terms, 0.0)
+    values, terms, vary = [], dict.fromkeys(loss.terms, 0.0), 0
     for row in (0, 1, 3):
         answers = outputs["answers"][row].numpy()
         costs = np.array(
@@ -88,6 +88,9 @@ def test_losses_and_terms_by_hand(task: Any, model: Any) -> None:
         values.append(probs @ (costs - costs.mean()) + 0.01 * price)
         entropy = -(probs * np.log(probs)).sum()
         found = [np.array_equal(ids[ids > 0], label[label > 0]) for ids in answers]
+        if len(set(costs.tolist())) > 1:
+            terms["correlation"] += np.corrcoef(log_probs, -costs)[0, 1]
+            vary += 1
         for name, value in {
             "expected_errors": probs @ costs,
             "best_errors": costs[0],
@@ -102,10 +105,12 @@ def test_losses_and_terms_by_hand(task: Any, model: Any) -> None:
             terms[name] += float(value)
     assert float(loss.total) == pytest.approx(sum(values), abs=1e-4)
     assert float(loss.weight) == 3
-    units = float(tf.reduce_sum(batch["weight"]))
+    numbers = {"cross_entropy": float(tf.reduce_sum(batch["weight"]))}
+    numbers["correlation"] = vary
+    assert vary
     for name, (value, number) in loss.terms.items():
         assert float(value) == pytest.approx(terms[name], abs=1e-4), name
-        assert float(number) == (units if name == "cross_entropy" else 3), name
+        assert float(number) == numbers.get(name, 3), name
 
 
 def test_a_list_of_all_answers_expects_what_the_model_does(task: Any) -> None:

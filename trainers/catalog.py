@@ -1,4 +1,4 @@
-"""The explicit tables: kind of task, objective, compression or strategy -> where it is implemented.
+"""The explicit tables: kind of task, objective, strategy ... -> where it is written.
 
 Names only, so that reading a configuration never imports TensorFlow.
 """

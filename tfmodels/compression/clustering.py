@@ -30,9 +30,7 @@ def clusters_of(weights: Any, count: int, preserve_sparsity: bool) -> tf.Tensor:
     ordered = tf.cast(tf.sort(tf.boolean_mask(flat, used)), tf.float64)
     limits = tf.cast(_limits(ordered, count - first), tf.float32)
     numbers = first + tf.searchsorted(limits, flat, side="right")
-    return tf.reshape(
-        tf.cast(tf.where(used, numbers, 0), tf.uint8), tf.shape(weights)
-    )
+    return tf.reshape(tf.cast(tf.where(used, numbers, 0), tf.uint8), tf.shape(weights))
 
 
 def _limits(ordered: tf.Tensor, count: int) -> tf.Tensor:

@@ -20,10 +20,10 @@ _NEW = (
     layers.GlobalAveragePooling2D,
     layers.AdaptiveAveragePooling2D,
 )
+_POOLS = (layers.AveragePooling2D, layers.MaxPooling2D)
 _SAME = (
     layers.Dropout,
     layers.Flatten,
-    layers.MaxPooling2D,
     layers.Reshape,
     layers.ZeroPadding2D,
 )
@@ -46,8 +46,9 @@ def find_grids(model: keras.Model, own: frozenset[str] | None = None) -> Grids:
 
     The inputs of a sum of products, sums, means and joined tensors have ranges of their
     own, but for what one layer only rewrites (the activation after a convolution) and
-    for what is only joined: then the result alone has one. Pooled maxima are on the
-    grid of what is pooled; so are averages, as TFLite asks.
+    for what is only joined: then the result alone has one. What is pooled keeps its
+    range, as TFLite asks; its maxima are said to have it too, or else the converter
+    may leave what reads them in floating point.
 
     Args:
       model: a functional Keras model.
@@ -63,8 +64,7 @@ def find_grids(model: keras.Model, own: frozenset[str] | None = None) -> Grids:
     refused = [
         f"{layer.name} ({type(layer).__name__})"
         for layer in model.operations
-        if not (_is_known(layer) or layer in folded)
-        or len(layer._inbound_nodes) != 1
+        if not (_is_known(layer) or layer in folded) or len(layer._inbound_nodes) != 1
     ]
     if refused:
         raise _refused(model, refused)
@@ -82,7 +82,7 @@ def find_grids(model: keras.Model, own: frozenset[str] | None = None) -> Grids:
         before = entering[0] if entering else grid.get(id(inputs[0]), "")
         if isinstance(layer, _SAME):
             grid[id(layer.output)] = before
-        elif isinstance(layer, layers.AveragePooling2D):
+        elif isinstance(layer, _POOLS):
             found.made[layer.name] = grid[id(layer.output)] = before
         elif (
             layer.name in own
@@ -104,8 +104,10 @@ def _is_passed_on(readers: list[Any], folded: set[Any]) -> bool:
 
 def _is_relu(layer: Any) -> bool:
     if isinstance(layer, layers.ReLU):
-        return not layer.negative_slope and not layer.threshold and (
-            layer.max_value in (None, 6)
+        return (
+            not layer.negative_slope
+            and not layer.threshold
+            and (layer.max_value in (None, 6))
         )
     return isinstance(layer, layers.Activation) and layer.activation in (
         keras.activations.relu,
@@ -120,7 +122,7 @@ def _is_known(layer: Any) -> bool:
             keras.activations.relu,
             keras.activations.relu6,
         )
-    known = (layers.InputLayer, layers.AveragePooling2D, *_NEW, *_SAME)
+    known = (layers.InputLayer, *_POOLS, *_NEW, *_SAME)
     return type(layer) in known or _is_relu(layer)
 
 

@@ -17,6 +17,8 @@ from trainers.compression.interfaces import Trained
 from trainers.compression.kernels import Kernel
 from trainers.compression.kernels import change
 from trainers.compression.kernels import chosen_kernels
+from trainers.compression.kernels import set_zeros
+from trainers.compression.kernels import zeros
 from trainers.durations import to_steps
 
 
@@ -61,6 +63,7 @@ class Clustering(Compression):
         begun = step >= self._begin
         changed = list(gradients)
         found = []
+        masks = [zeros(kernel) for kernel in self._kernels]
         for kernel, variable in zip(self._kernels, self._variables, strict=True):
             clusters = self._clusters(kernel, variable, step == self._begin)
             strategy.extended.update(
@@ -72,8 +75,10 @@ class Clustering(Compression):
             changed[kernel.place] = tf.where(begun, together, gradient)
             found.append(clusters)
         learn(changed)
-        for kernel, clusters in zip(self._kernels, found, strict=True):
+        for kernel, clusters, mask in zip(self._kernels, found, masks, strict=True):
             change(kernel, self._shared, clusters, begun)
+            if self._config.preserve_sparsity:
+                set_zeros(kernel, mask)
 
     def _clusters(
         self, kernel: Kernel, variable: tf.Variable, begins: tf.Tensor
@@ -92,8 +97,6 @@ class Clustering(Compression):
     ) -> tf.Tensor:
         """Weights of the values of their clusters."""
         shared = means(weights, clusters, self._config.clusters)
-        if self._config.preserve_sparsity:
-            shared = tf.where(clusters == 0, tf.zeros_like(shared), shared)
         return tf.where(begun, shared, weights)
 
     def figures(self) -> dict[str, float]:

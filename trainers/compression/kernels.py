@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from tfmodels.errors import ConfigError

@@ -61,7 +61,7 @@ def make_room(
 
 
 def enter(model: keras.Model, compression: AnyCompression | None) -> None:
-    """Has a model compute as a stage wants, before that stage's functions are traced."""
+    """Has a model compute as a stage wants; call it before functions are traced."""
     switch = switch_of(model)
     if switch is not None:
         switch.active = isinstance(compression, QuantizationConfig)

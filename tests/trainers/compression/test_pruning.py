@@ -1,5 +1,6 @@
 """Stages that prune: how much, when, which kernels, in averages too, after a stop."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,24 @@ from tests.trainers.small import assert_same_state
 from tests.trainers.small import last_state
 from tests.trainers.small import sigterm_after_a_checkpoint
 from tests.trainers.small import write_config
+from tests.trainers.toy import ToyTask
+from tests.trainers.toy import toy_stage
 from tfmodels.errors import ConfigError
 from tfmodels.errors import Preempted
 from trainers.checkpoints import CheckpointStore
-from trainers.training import dry_run
+from trainers.compression.interfaces import Trained
+from trainers.compression.interfaces import open_compression
+from trainers.configuration import read_yaml
+from trainers.experiment import Experiment
+from trainers.interfaces import Placed
+from trainers.optimizers.averages import build_average
+from trainers.optimizers.config import NoAverage
 
-STAGES = SMALL.replace("  steps: 60\n", "").replace("steps: 20", "steps: 4")
-STAGES = f"""{STAGES}
+SMALL_STAGES = f"""{SMALL.replace("  steps: 60", "")}
 stages:
   - {{name: learn, steps: 4}}
+"""
+STAGES = f"""{SMALL_STAGES}
   - name: prune
     steps: 16
     compression:
@@ -56,7 +66,8 @@ def test_kernels_are_pruned_on_schedule_and_keep_their_zeros(run: Path) -> None:
     # Steps 8, 12 and 16 of the run are 4, 8 and 12 of the stage.
     for step, share in ((4, 0.0), (8, 0.0), (12, 0.75 * 7 / 8), (16, 0.75), (20, 0.75)):
         checkpoint = store.latest(step)
-        assert checkpoint is not None and checkpoint.step == step
+        assert checkpoint is not None
+        assert checkpoint.step == step
         state = checkpoint.read(list(checkpoint.shapes))
         found = kernels({name: value.numpy() for name, value in state.items()})
         for name, kernel in found.items():
@@ -90,23 +101,31 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(run: Path) -> None:
 @pytest.mark.parametrize(
     ("compression", "message"),
     [
-        ("{kind: pruning, sparsity: 1.5}", "compression.sparsity: expected a number"),
-        ("{kind: pruning, sparsity: 0.5, begin: 9, end: 9}", "does not fit"),
-        ("{kind: pruning, sparsity: 0.5, end: 2 epochs}", "does not fit"),
-        ("{kind: pruning, sparsity: 0.5, kernels: [lstm]}", "Received 'lstm'"),
-        ("{kind: pruning, sparsity: 0.5, keep: [kernel]}", "no kernel is left"),
-        ("{kind: clustering, clusters: 1}", "compression.clusters: expected a number"),
+        ({"kind": "pruning", "sparsity": 1.5}, "compression.sparsity: expected a num"),
+        ({"kind": "clustering", "clusters": 1}, "compression.clusters: expected a num"),
+        ({"kind": "pruning", "sparsity": 0.5, "begin": 9, "end": 9}, "does not fit"),
+        ({"kind": "pruning", "sparsity": 0.5, "end": 101}, "does not fit"),
+        ({"kind": "pruning", "sparsity": 0.5, "kernels": ["ls.m"]}, "Received 'ls.m'"),
+        ({"kind": "pruning", "sparsity": 0.5, "keep": ["nel$"]}, "no kernel is left"),
+        ({"kind": "clustering", "begin": 100}, "is over before"),
     ],
 )
-def test_what_cannot_be_pruned_is_refused(
-    compression: str, message: str, tmp_path: Path
+def test_what_cannot_be_compressed_is_refused(
+    compression: dict[str, Any], message: str
 ) -> None:
-    text = STAGES[: STAGES.index("    compression:")] + f"    compression: {compression}"
+    task = ToyTask()
     with pytest.raises(ConfigError, match=message):
-        dry_run(write_config(tmp_path, text), FAST)
+        values = read_yaml(STAGES, "STAGES")
+        values["stages"][1]["compression"] = compression
+        config = Experiment.parse(values).stages[1].compression
+        stage = dataclasses.replace(toy_stage(task), compression=config)
+        model = task.build_model()
+        placed = Placed(model, build_average(NoAverage(), [], 1))
+        open_compression(Trained(placed, model.trainable_variables, stage))
 
 
-def test_other_strategies_refuse(tmp_path: Path) -> None:
-    config = write_config(tmp_path, STAGES)
-    with pytest.raises(ConfigError, match="strategy.kind: data_parallel"):
-        dry_run(config, [*FAST, "strategy={kind: pipeline, stages: 2}"])
+def test_other_strategies_refuse() -> None:
+    values = read_yaml(STAGES, "STAGES")
+    values["strategy"] = {"kind": "pipeline", "stages": 2}
+    with pytest.raises(ConfigError, match=r"strategy\.kind: data_parallel"):
+        Experiment.parse(values)

@@ -78,9 +78,7 @@ class DataParallel:
             self._synchronize_batch_norm(model, task)
             self._spread_layers(model)
             make_room(model, [stage.compression for stage in stages])
-            average = build_average(
-                self._run.average, averaged(model), stages[-1].end
-            )
+            average = build_average(self._run.average, averaged(model), stages[-1].end)
         return Placed(model, average)
 
     def _spread_layers(self, model: keras.Model) -> None:

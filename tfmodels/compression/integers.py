@@ -56,7 +56,8 @@ def imitate_integers(
         made = grids.made.get(layer.name)
         compute = _compute(layer, grids.chains.get(layer), layer in affine)
         if not isinstance(layer, keras.layers.InputLayer):
-            _replace(layer, switch, read, compute, made and range_of(made, layer))
+            after = None if made is None else range_of(made, layer)
+            _replace(layer, switch, read, compute, after)
     return switch
 
 

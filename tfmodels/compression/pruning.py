@@ -8,7 +8,9 @@ import tensorflow as tf
 def polynomial_sparsity(
     step: Any, begin: int, end: int, initial: float, final: float
 ) -> tf.Tensor:
-    """Computes ``final + (initial - final) * (1 - (step - begin) / (end - begin)) ** 3``.
+    """The share of weights to be pruned after a number of steps.
+
+    It is ``final + (initial - final) * (1 - (step - begin) / (end - begin)) ** 3``.
 
     Source: Zhu and Gupta, "To prune, or not to prune", arXiv 1710.01878, section 3.
 

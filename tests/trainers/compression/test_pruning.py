@@ -113,15 +113,20 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(run: Path) -> None:
 def test_what_cannot_be_compressed_is_refused(
     compression: dict[str, Any], message: str
 ) -> None:
-    task = ToyTask()
+    values = read_yaml(STAGES, "STAGES")
+    values["stages"][1]["compression"] = compression
     with pytest.raises(ConfigError, match=message):
-        values = read_yaml(STAGES, "STAGES")
-        values["stages"][1]["compression"] = compression
-        config = Experiment.parse(values).stages[1].compression
-        stage = dataclasses.replace(toy_stage(task), compression=config)
-        model = task.build_model()
-        placed = Placed(model, build_average(NoAverage(), [], 1))
-        open_compression(Trained(placed, model.trainable_variables, stage))
+        _open(values)
+
+
+def _open(values: dict[str, Any]) -> None:
+    """Makes what the second stage asks for, of a toy."""
+    config = Experiment.parse(values).stages[1].compression
+    task = ToyTask()
+    stage = dataclasses.replace(toy_stage(task), compression=config)
+    model = task.build_model()
+    placed = Placed(model, build_average(NoAverage(), [], 1))
+    open_compression(Trained(placed, model.trainable_variables, stage))
 
 
 def test_other_strategies_refuse() -> None:

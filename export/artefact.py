@@ -17,10 +17,13 @@ from export.manifest import Manifest
 from export.manifest import fingerprint
 from export.manifest import versions
 from export.manifest import write_manifest
+from export.presets import PRESETS
 from export.presets import find_preset
 from export.presets import find_writer
 from export.saved_model import write_saved_model
 from export.signatures import signatures_class
+from tfmodels.compression.integers import IntegerModel
+from tfmodels.compression.integers import ranges_of
 from tfmodels.config import Config
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
@@ -50,6 +53,12 @@ def write_artefact(
         distribution = local_replicas(settings.strategy)
     run = load_run(workdir, overrides)
     found.check_fusing(preset, run.experiment.export.fuse_1x1)
+    if ranges_of(run.model) and not found.learned_ranges:
+        able = [name for name, each in PRESETS.items() if each.learned_ranges]
+        raise ConfigError(
+            "the run has learned to compute in 8 bits. Expected --preset to be one of"
+            f" {', '.join(able)}. Received {preset!r}."
+        )
     cls = signatures_class(run.experiment.task.kind)
     files = cls.files_of(run.task)
     signatures = cls(run.experiment, files)
@@ -84,7 +93,8 @@ def _write_common(job: Job, files: dict[str, str]) -> None:
         (job.folder / name).write_text(text, encoding="utf-8")
     config = job.folder / "config.yaml"
     config.write_text(dump(job.run.experiment), encoding="utf-8")
-    job.model.save(job.folder / MODEL)
+    learned = bool(ranges_of(job.model))
+    (IntegerModel(job.model) if learned else job.model).save(job.folder / MODEL)
     write_saved_model(
         job.model,
         job.signatures.serving(job.model),

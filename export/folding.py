@@ -1,6 +1,5 @@
 """Rewrites a trained Keras graph into an equal one with fewer operations to run."""
 
-from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -10,15 +9,8 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional
 
+from tfmodels.compression.chains import affine_chains
 from tfmodels.layers.residual import ScaledAdd
-
-_LINEAR = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Dense,
-)
-
 
 _NO_FORMS: Mapping[type, Any] = MappingProxyType({})
 
@@ -84,47 +76,17 @@ def fold(model: keras.Model, forms: Mapping[type, Any] = _NO_FORMS) -> keras.Mod
 
 
 def _plan(model: keras.Model, forms: Mapping[type, Any]) -> _Plan:
-    """Walks the graph once, in the order of computation."""
+    """What `affine_chains` finds, in numbers."""
     plan = _Plan({}, set(), set(), forms)
-    readers = count_readers(model)
-    roots: dict[int, keras.layers.Layer] = {}
-
-    def root(tensor: Any) -> keras.layers.Layer | None:
-        return roots.get(id(tensor)) if readers[id(tensor)] == 1 else None
-
-    for layer in model.operations:
-        # A layer applied twice has one set of weights for two places: left alone.
-        if len(layer._inbound_nodes) != 1:
-            continue
-        inputs = layer._inbound_nodes[0].input_tensors
-        source = root(inputs[-1]) if inputs else None
-        if isinstance(layer, _LINEAR) and _is_linear(layer):
-            roots[id(layer.output)] = layer
-        elif source and isinstance(layer, keras.layers.BatchNormalization):
-            if layer.axis in (-1, len(inputs[0].shape) - 1):
-                _append(plan, source, _batch_norm(layer))
-                plan.removed.add(layer)
-                roots[id(layer.output)] = source
-        elif source and isinstance(layer, ScaledAdd):
-            _append(plan, source, _Affine(layer.scale, 0.0))
-            plan.sums.add(layer)
+    for layer, followers in affine_chains(model).items():
+        for follower in followers:
+            if isinstance(follower, ScaledAdd):
+                _append(plan, layer, _Affine(follower.scale, 0.0))
+                plan.sums.add(follower)
+            else:
+                _append(plan, layer, _batch_norm(follower))
+                plan.removed.add(follower)
     return plan
-
-
-def count_readers(model: keras.Model) -> Counter[int]:
-    """How many places read each tensor, by its identity; outputs are read once more."""
-    tensors = [
-        tensor
-        for operation in model.operations
-        for node in operation._inbound_nodes
-        for tensor in node.input_tensors
-    ]
-    return Counter(id(tensor) for tensor in [*tensors, *model.outputs])
-
-
-def _is_linear(layer: Any) -> bool:
-    channels_last = getattr(layer, "data_format", "channels_last") == "channels_last"
-    return layer.activation is keras.activations.linear and channels_last
 
 
 def _batch_norm(layer: keras.layers.BatchNormalization) -> _Affine:

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras.src.models.functional import Functional
 
-from export.folding import count_readers
 from export.folding import fold
+from tfmodels.compression.chains import readers_of
 from tfmodels.errors import ConfigError
 
 _POINT = (1, 1)
@@ -123,7 +123,7 @@ def check_fusible(model: keras.Model) -> None:
 def _plan(model: keras.Model) -> list[_Joined]:
     if not isinstance(model, Functional):
         return []
-    readers = count_readers(model)
+    readers = readers_of(model)
     relus = {}
     for layer in model.operations:
         if isinstance(layer, keras.layers.Activation) and layer.activation is _RELU:
@@ -133,7 +133,9 @@ def _plan(model: keras.Model) -> list[_Joined]:
     for layer in model.operations:
         if not _is_point(layer):
             continue
-        relu = relus.get(id(layer.output)) if readers[id(layer.output)] == 1 else None
+        relu = (
+            relus.get(id(layer.output)) if len(readers[id(layer.output)]) == 1 else None
+        )
         if relu is not None and len(relu._inbound_nodes) != 1:
             relu = None
         source = id(layer._inbound_nodes[0].input_tensors[0])

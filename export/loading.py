@@ -24,6 +24,7 @@ from export.runtime import KerasProgram
 from export.runtime import SavedModelProgram
 from export.signatures import signatures_class
 from tfmodels.catalog import find
+from tfmodels.compression.integers import IntegerModel
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from trainers.configuration import override
@@ -37,6 +38,10 @@ _PROGRAMS: dict[str, Callable[[Path], SavedProgram]] = {
     "tflite_stages": StagedLiteProgram,
     "integer": IntegerProgram,
 }
+
+
+# Layers and models that say their configuration themselves are registered with Keras.
+_WRAPPERS = {"IntegerModel": IntegerModel}
 
 
 class Artefact:
@@ -81,7 +86,7 @@ class Artefact:
             self.experiment.model.plain()["kind"]
         ).function()  # Keras must know its layers.
         try:
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+            model = keras.saving.load_model(path, _WRAPPERS, compile=False)
         except (ValueError, TypeError, OSError) as error:
             raise DataError(f"Keras cannot read {path}: {error}") from None
         return KerasProgram(self.signatures.device(model))

@@ -34,6 +34,8 @@ class Preset(NamedTuple):
     """Whether the writer works on all replicas of the run's strategy."""
     fuses: bool = False
     """Whether the writer follows ``export.fuse_1x1``."""
+    learned_ranges: bool = False
+    """Whether it takes models that have learned 8-bit ranges in training."""
 
     def check_fusing(self, name: str, wanted: bool) -> None:
         """Makes sure that parallel convolutions can be fused, if they are to be.
@@ -56,7 +58,9 @@ class Preset(NamedTuple):
 
 def _tflite(numbers: str, summary: str, bound: float) -> Preset:
     writer, options = "export.tflite:write_tflite", {"numbers": numbers}
-    return Preset(summary, bound, writer, options, fuses=True)
+    return Preset(
+        summary, bound, writer, options, fuses=True, learned_ranges=numbers == "int8"
+    )
 
 
 def _stages(numbers: str, summary: str, bound: float) -> Preset:
@@ -82,7 +86,9 @@ def _lite(bits: int, form: str, bound: float) -> Preset:
 # up to 9e-2, where a test example exceeds the range of the calibration and saturates;
 # 9e-3 with the integer engine; 9e-2 and 1e-2 with packed weights of 4 and 8 bits.
 PRESETS: dict[str, Preset] = {
-    "saved_model": Preset("TensorFlow SavedModel, no file for a device", 1e-5),
+    "saved_model": Preset(
+        "TensorFlow SavedModel, no file for a device", 1e-5, learned_ranges=True
+    ),
     "tflite_float32": _tflite("float32", "float32 throughout", 1e-5),
     "tflite_float16": _tflite("float16", "float16 weights, half the size", 5e-3),
     "tflite_dynamic": _tflite("dynamic", "int8 weights, float32 in and out", 5e-2),

@@ -25,7 +25,9 @@ from export.interfaces import Endpoint
 from export.interfaces import Job
 from export.runtime import KerasProgram
 from export.saved_model import write_saved_model
+from tfmodels.compression.integers import ranges_of
 from tfmodels.errors import CheckFailed
+from tfmodels.errors import ConfigError
 
 Numbers = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 """Numeric formats. float16: weights only, arithmetic in float32. dynamic: int8 weights,
@@ -45,6 +47,8 @@ def write_tflite(job: Job, numbers: Numbers) -> dict[str, str]:
 
     Where ranges are calibrated and some endpoints are to stay in floating point, it
     writes ``tflite/`` instead, a file for each endpoint; those are then `dynamic`.
+
+    Of a model that has learned its ranges in training, none are calibrated.
 
     Returns:
       The program made: its kind and its path inside the artefact.
@@ -81,9 +85,14 @@ def wants_fusing(job: Job) -> bool:
     """Whether parallel 1x1 convolutions are to be computed as one.
 
     Raises:
-      ConfigError: they are, and the model has none.
+      ConfigError: they are, and the model has none, or has learned ranges for each.
     """
     wanted = job.run.experiment.export.fuse_1x1
+    if wanted and ranges_of(job.model):
+        raise ConfigError(
+            "export.fuse_1x1: the run has learned a range for each convolution."
+            " Expected false for such a run. Received true."
+        )
     if wanted:
         check_fusible(job.model)
     return wanted
@@ -95,7 +104,7 @@ def calibration_inputs(job: Job, numbers: Numbers) -> list[tuple[str, Arrays]] |
     Raises:
       DataError: not one training example can be read.
     """
-    if numbers not in _CALIBRATED:
+    if numbers not in _CALIBRATED or ranges_of(job.model):
         return None
     count = job.run.experiment.export.calibration_examples
     program = KerasProgram(job.signatures.device(job.model))
@@ -110,6 +119,8 @@ def convert(
     fused: bool = False,
 ) -> bytes:
     """Converts a model, folded first, with one TFLite signature per endpoint.
+
+    A model that imitates integers folds as it computes, and has its ranges with it.
 
     Args:
       model: a functional Keras model in float32.
@@ -126,7 +137,9 @@ def convert(
         or the weights are more than a file can hold.
     """
     _check_size(model)
-    folded = fold(model, INTEGER_FORMS if numbers in _CALIBRATED else {})
+    folded = model
+    if not ranges_of(model):
+        folded = fold(model, INTEGER_FORMS if numbers in _CALIBRATED else {})
     if fused:
         folded = fuse(folded)
     functions = endpoints(folded)
@@ -135,7 +148,7 @@ def convert(
         converter = tf.lite.TFLiteConverter.from_saved_model(
             folder, signature_keys=list(functions)
         )
-        _configure(converter, numbers)
+        _configure(converter, numbers, samples is not None)
         if samples is not None:
             converter.representative_dataset = lambda: iter(samples)
         content = _convert(converter)
@@ -155,13 +168,16 @@ def _check_size(model: keras.Model) -> None:
         )
 
 
-def _configure(converter: tf.lite.TFLiteConverter, numbers: Numbers) -> None:
+def _configure(
+    converter: tf.lite.TFLiteConverter, numbers: Numbers, calibrated: bool
+) -> None:
     if numbers != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if numbers == "float16":
         converter.target_spec.supported_types = [tf.float16]
     elif numbers == "int8":
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        if calibrated:  # it would ask for examples
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.int8
     elif numbers == "int16x8":

@@ -1,4 +1,4 @@
-"""The explicit tables: kind of task, objective or strategy -> where it is implemented.
+"""The explicit tables: kind of task, objective, strategy ... -> where it is written.
 
 Names only, so that reading a configuration never imports TensorFlow.
 """
@@ -38,6 +38,11 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
         ),
         "synthesis": "trainers.objectives.synthesis:Synthesis",
     },
+    "compression": {
+        "clustering": "trainers.compression.clustering:Clustering",
+        "pruning": "trainers.compression.pruning:Pruning",
+        "quantization_aware": "trainers.compression.quantization:QuantizationAware",
+    },
     "strategy": {
         "data_parallel": "trainers.strategies.data_parallel.strategy:DataParallel",
         "pipeline": "trainers.strategies.pipeline.strategy:Pipeline",
@@ -49,6 +54,6 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
 
 
 def implementation(role: str, kind: str) -> Any:
-    """The class that implements a `kind` of "task", "objective" or "strategy"."""
+    """The class that implements a `kind` of a role, such as "task" or "strategy"."""
     module, name = IMPLEMENTATIONS[role][kind].split(":")
     return getattr(importlib.import_module(module), name)

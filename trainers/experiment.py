@@ -8,6 +8,8 @@ import pydantic
 
 from tfmodels.catalog import MODELS
 from tfmodels.config import Config
+from trainers.compression.config import AnyCompression
+from trainers.compression.config import QuantizationConfig
 from trainers.durations import Duration
 from trainers.durations import Interval
 from trainers.exports import ExportConfig
@@ -108,6 +110,8 @@ class StageConfig(Config):
     """Replaces the whole section `data`."""
     freeze: tuple[Pattern, ...] = ()
     """Regular expressions; variables whose path holds a match are not trained."""
+    compression: AnyCompression | None = None
+    """What makes the model smaller while the stage trains it; nothing when absent."""
 
 
 class ResolvedStage(NamedTuple):
@@ -125,6 +129,8 @@ class ResolvedStage(NamedTuple):
     """What is learned from."""
     freeze: tuple[str, ...]
     """Patterns of the paths of variables that are not trained."""
+    compression: AnyCompression | None
+    """What makes the model smaller."""
 
 
 class Experiment(Config):
@@ -164,6 +170,7 @@ class Experiment(Config):
                 stage.optimizer or self.optimizer,
                 stage.data or self.data,
                 stage.freeze,
+                stage.compression,
             )
             for stage in stages
         )
@@ -205,6 +212,24 @@ class Experiment(Config):
                     f" Expected task.kind: {needed.model_fields['kind'].default}."
                     f" Received task.kind: {self.task.kind}."
                 )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _check_compression(self) -> Self:
+        used = [stage.compression for stage in self.stages if stage.compression]
+        if used and not isinstance(self.strategy, DataParallelConfig):
+            raise ValueError(
+                "the strategy cannot make a model smaller. Expected strategy.kind:"
+                " data_parallel where stages have compression. Received strategy.kind:"
+                f" {self.strategy.kind}."
+            )
+        quantized = any(isinstance(each, QuantizationConfig) for each in used)
+        if quantized and self.run.precision != "float32":
+            raise ValueError(
+                "8 bits are learned in float32 only. Expected run.precision: float32"
+                " where a stage has compression.kind: quantization_aware. Received"
+                f" run.precision: {self.run.precision}."
+            )
         return self
 
     @pydantic.model_validator(mode="after")

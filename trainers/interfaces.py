@@ -13,6 +13,7 @@ from typing import Any
 from typing import NamedTuple
 from typing import Protocol
 
+from trainers.compression.config import AnyCompression
 from trainers.optimizers.config import AnyOptimizer
 
 if TYPE_CHECKING:
@@ -168,6 +169,8 @@ class Stage:
     optimizer: AnyOptimizer
     frozen: tuple[str, ...]
     """Regular expressions of the variable paths that this stage does not train."""
+    compression: AnyCompression | None = None
+    """What makes the model smaller while the stage trains it."""
 
     @property
     def end(self) -> int:

@@ -16,6 +16,8 @@ from trainers.abilities import HasMeaning
 from trainers.checkpoints import Checkpoint
 from trainers.checkpoints import CheckpointStore
 from trainers.checkpoints import restore
+from trainers.compression.quantization import enter
+from trainers.compression.quantization import make_room
 from trainers.configuration import difference
 from trainers.configuration import dump
 from trainers.configuration import load_experiment
@@ -165,11 +167,14 @@ def load_run(
     folder = RunFolder(Path(workdir))
     experiment = folder.experiment(overrides)
     checkpoint = newest(folder, step)
-    stage = experiment.training_stages()[-1]
-    task = open_task(experiment, stage.data)
+    stages = {stage.name: stage for stage in experiment.training_stages()}
+    *_, last = stages.values()
+    task = open_task(experiment, last.data)
     folder.check_meaning(task)
     model = task.build_model()
+    make_room(model, [stage.compression for stage in stages.values()])
     load_weights(checkpoint, model)
+    enter(model, stages.get(checkpoint.stage, last).compression)
     return Run(folder, experiment, task, model, checkpoint.step, folder.read_metrics())
 
 

@@ -50,6 +50,7 @@ def plan_stages(experiment: Experiment) -> tuple[Stage, ...]:
                 objective=make_objective(settings.objective, task),
                 optimizer=settings.optimizer,
                 frozen=settings.freeze,
+                compression=settings.compression,
             )
         )
     return tuple(stages)

@@ -1,5 +1,6 @@
 """What figures are taken of a trained run, by kind."""
 
+import gzip
 import json
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,10 @@ from tools.results.parts import python
 from tools.results.parts import tfmodels
 from tools.results.recipe import Recipe
 from trainers.configuration import read_yaml
+from trainers.durations import to_steps
 
+# Steps in an epoch of any length, where only ratios matter.
+_MANY = 10**6
 _COLUMNS = {"tflite_int8": "integer-only TFLite", "integer": "integer engine, the same"}
 
 _CONNECTED = (
@@ -42,6 +46,34 @@ def _integer_export(
     if preset == "integer":  # slow, so that it gets part of the split
         made = {f"float, {most} examples": floating, **made}
     return {**_final(recipe, workdir), **made}
+
+
+def _compressed(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """The metric before anything was taken away, after it, and in integers; bytes.
+
+    The plain network is that of the run of the folder's ``tiny`` with the same seed.
+    """
+    made = _integer_export(recipe, workdir)
+    config = workdir / "config.yaml"
+    settings = read_yaml(config.read_text(), str(config))
+    first, between = settings["stages"][0]["steps"], settings["run"]["evaluate_every"]
+    number = to_steps(first, _MANY) // to_steps(between, _MANY)
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    evaluated = [line[recipe.metric] for line in lines if recipe.metric in line]
+    before = evaluated[number - 1]
+    plain = part_file(f"{recipe.config.partition('/')[0]}/tiny").stem
+    return {
+        f"{recipe.metric} before": before,
+        **made,
+        "lost in integers": before - made[_COLUMNS["tflite_int8"]],
+        "bytes of TFLite in gzip": _zipped(workdir),
+        "of the plain network": _zipped(RUNS / plain / workdir.name),
+    }
+
+
+def _zipped(workdir: Path) -> int:
+    content = (workdir / "tflite_int8" / "model.tflite").read_bytes()
+    return len(gzip.compress(content, mtime=0))
 
 
 def _all_exports(recipe: Recipe, workdir: Path) -> dict[str, float]:
@@ -246,6 +278,9 @@ class Figures(NamedTuple):
 FIGURES = {
     "final": Figures(_final, "the averaged weights"),
     "integer_export": Figures(_integer_export, "the averaged weights"),
+    "compressed": Figures(
+        _compressed, "the averaged weights; before: those that stage `learn` ends with"
+    ),
     "ensemble": Figures(
         _integer_export,
         "the averaged weights",

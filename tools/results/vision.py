@@ -9,6 +9,12 @@ _DIGITS = (
 _NOTHING = "finding nothing: precision 0, localisation error 1"
 RECIPES = (
     Recipe("googlenet/tiny", "test/top1", 0.95, _DIGITS, figures="ensemble"),
+    *(
+        Recipe(
+            f"googlenet/{name}_tiny", "test/top1", 0.95, _DIGITS, figures="compressed"
+        )
+        for name in ("qat", "pruned", "compressed")
+    ),
     Recipe("googlenet/async_tiny", "test/top1", 0.95, _DIGITS, processes=2),
     Recipe("googlenet/detection_tiny", "test/map50", 0.85, _NOTHING, figures="boxes"),
     Recipe(

@@ -10,6 +10,9 @@ import tensorflow as tf
 
 from tfmodels.errors import ConfigError
 from trainers.abilities import Spreads
+from trainers.compression.quantization import averaged
+from trainers.compression.quantization import enter
+from trainers.compression.quantization import make_room
 from trainers.experiment import RunConfig
 from trainers.interfaces import Placed
 from trainers.interfaces import Shard
@@ -74,7 +77,8 @@ class DataParallel:
             model = task.build_model()
             self._synchronize_batch_norm(model, task)
             self._spread_layers(model)
-            average = build_average(self._run.average, model.variables, stages[-1].end)
+            make_room(model, [stage.compression for stage in stages])
+            average = build_average(self._run.average, averaged(model), stages[-1].end)
         return Placed(model, average)
 
     def _spread_layers(self, model: keras.Model) -> None:
@@ -115,6 +119,7 @@ class DataParallel:
         self, placed: Placed, stage: Stage, start: int
     ) -> DataParallelTrainable:
         """Makes the model trainable by a stage, from step `start` of the run on."""
+        enter(placed.model, stage.compression)
         return DataParallelTrainable(
             self._distribution,
             placed,
@@ -137,6 +142,7 @@ class DataParallel:
 
     def evaluator(self, placed: Placed, stage: Stage) -> Callable[[str], Totals]:
         """A function that sums a stage's metrics and loss over a split."""
+        enter(placed.model, stage.compression)
 
         def replica_step(batch: Any) -> Totals:
             loss, outputs = stage.objective.loss_with_model(

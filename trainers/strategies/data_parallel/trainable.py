@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from trainers.compression.interfaces import Trained
+from trainers.compression.interfaces import open_compression
 from trainers.experiment import RunConfig
 from trainers.interfaces import Batch
 from trainers.interfaces import Placed
@@ -60,10 +63,14 @@ class DataParallelTrainable:
             )
             self._optimizer.build(self._variables)
             self._scale = LossScale(run.precision, run.loss_scale)
+            self._compression = open_compression(
+                Trained(placed, self._variables, stage)
+            )
         self.state = {
             **placed_variables(placed),
             **named_variables("optimizer", self._optimizer.variables),
             **self._scale.state,
+            **self._compression.state,
         }
         self._compiled = run.xla
         self._backward = self._maybe_compiled(self._loss_and_gradients)
@@ -90,7 +97,7 @@ class DataParallelTrainable:
             learning_rate=float(self._optimizer.learning_rate),
             seconds=time.perf_counter() - started,
             gradient_norm=float(result["gradient_norm"]),
-            extra={},
+            extra=self._compression.figures(),
         )
 
     def figures(self) -> dict[str, Any]:
@@ -156,7 +163,7 @@ class DataParallelTrainable:
         return gradients, totals
 
     def _loss_and_gradients(self, batch: Batch) -> tuple[list[tf.Tensor], Totals]:
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, self._compression.computing():
             loss, outputs = self._stage.objective.loss_with_model(
                 self._stage.task, self._model, batch, training=True
             )
@@ -191,9 +198,13 @@ class DataParallelTrainable:
         """
         finite = distribution.experimental_local_results(finite)[0]
 
-        def apply() -> tf.Tensor:
+        def learn(gradients: Sequence[Any]) -> None:
             apply_gradients(self._optimizer, gradients, self._variables, self._compiled)
             self._average.update(self._stage.start + self._optimizer.iterations - 1)
+
+        def apply() -> tf.Tensor:
+            step = tf.identity(self._optimizer.iterations.value)
+            self._compression.update(step, gradients, learn)
             return finite
 
         def leave_out() -> tf.Tensor:

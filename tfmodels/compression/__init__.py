@@ -1,0 +1,1 @@
+"""Smaller models: fewer weights, fewer values of weights, weights of fewer bits."""

@@ -16,7 +16,7 @@ from trainers.data.config import ImageFolderData
 from trainers.data.config import ManifestData
 from trainers.data.config import RecordsData
 from trainers.data.images import arrays
-from trainers.data.images import open_source
+from trainers.data.images.sources import open_source
 
 CONFIGS = {
     Layout.FOLDER: ImageFolderData,

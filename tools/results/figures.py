@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from typing import NamedTuple
 
+from tools.results.clipped import clipped
 from tools.results.parts import ROOT
 from tools.results.parts import RUNS
 from tools.results.parts import part_file
@@ -104,43 +105,6 @@ def _checks(workdir: Path, preset: str, most: int) -> list[dict[str, Any]]:
 def _final(recipe: Recipe, workdir: Path) -> dict[str, float]:
     metrics = json.loads((workdir / "metrics.json").read_text())
     return {recipe.metric: metrics[recipe.metric]}
-
-
-def _clipped(recipe: Recipe, workdir: Path) -> dict[str, float]:
-    """The metric; and what fewer bits take away, by optimal ranges and by full ones."""
-    figure = recipe.metric.split("/")[1]
-    usual = ["symmetric_minmax", "minmax", "newton", "newton_compensated"]
-    before, more = _more(workdir, figure, "32", ["4", "3", "2"], usual)
-    _, layers = _more(workdir, figure, "tensor", ["3"], ["minmax", "newton"])
-    newton, minmax = (more[name, 3] for name in ("newton", "minmax"))
-    return {
-        recipe.metric: before,
-        "more in 4 bits": more["newton", 4],
-        "in 3 bits": newton,
-        "over min-max's": newton / minmax,
-        "over symmetric min-max's": newton / more["symmetric_minmax", 3],
-        "over min-max's, compensated": more["newton_compensated", 3] / minmax,
-        "2 bits, less than symmetric": more["symmetric_minmax", 2] - more["newton", 2],
-        "in 3 bits, a range for each layer": layers["newton", 3],
-        "over min-max's, each layer": layers["newton", 3] / layers["minmax", 3],
-    }
-
-
-def _more(
-    workdir: Path, figure: str, size: str, bits: list[str], methods: list[str]
-) -> tuple[float, dict[tuple[str, int], float]]:
-    """A figure in floating point, and what each method and number of bits adds."""
-    output = workdir / f"clipping_{size}"
-    chosen = [part for name in methods for part in ("--method", name)]
-    chosen += [part for number in bits for part in ("--bits", number)]
-    options = ("--output", str(output), "--figure", figure, "--group-size", size)
-    tfmodels("clipping", str(workdir), *options, *chosen)
-    table = json.loads((output / "methods.json").read_text())
-    before = table["floating"][figure]
-    return before, {
-        (cell["method"], cell["bits"]): cell["figures"][figure] - before
-        for cell in table["cells"]
-    }
 
 
 def _classes(recipe: Recipe, workdir: Path) -> dict[str, float]:
@@ -300,7 +264,7 @@ FIGURES = {
         _all_exports, "the averaged weights; those of exports of the 200 first examples"
     ),
     "clipped": Figures(
-        _clipped,
+        clipped,
         "the last weights; then `tfmodels clipping DIR`, groups of 32, tables and head"
         " left alone",
     ),

@@ -7,8 +7,8 @@ from PIL import Image
 
 from tests.trainers.data import photographs
 from tfmodels.errors import DataError
-from trainers.data.images import decode_file
 from trainers.data.images.decoding import decode
+from trainers.data.images.decoding import decode_file
 from trainers.data.images.resizing import fit
 
 COLOUR = (200, 50, 10)

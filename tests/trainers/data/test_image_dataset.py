@@ -15,11 +15,11 @@ from trainers.data.config import ImageFolderData
 from trainers.data.config import InceptionAugmentation
 from trainers.data.config import RecordsData
 from trainers.data.config import ShiftAugmentation
-from trainers.data.images import decode_file
-from trainers.data.images import image_dataset
-from trainers.data.images import open_source
 from trainers.data.images.check import check_source
+from trainers.data.images.dataset import image_dataset
+from trainers.data.images.decoding import decode_file
 from trainers.data.images.records import record_offsets
+from trainers.data.images.sources import open_source
 from trainers.interfaces import Shard
 
 ALONE = Shard()

@@ -12,9 +12,9 @@ from trainers.data.config import DigitsData
 from trainers.data.config import ImageFolderData
 from trainers.data.config import ManifestData
 from trainers.data.config import RecordsData
-from trainers.data.images import open_source
 from trainers.data.images.records import masked_crc32c
 from trainers.data.images.records import record_offsets
+from trainers.data.images.sources import open_source
 
 PNG = tf.io.encode_png(np.full((4, 4, 3), 7, np.uint8)).numpy()
 

@@ -87,6 +87,7 @@ RECIPES = (
             ("model.clip={start: 8.0, end: 1.0, end_step: 1440}",),
         )
     ),
+    Recipe("gnmt/multi30k_hour", "test/bleu", 30, _CAPTIONS, (), (0,), figures="final"),
     *(
         Recipe(
             "gnmt/multi30k_reward",

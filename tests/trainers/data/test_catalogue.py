@@ -15,8 +15,8 @@ from tests.trainers.data.test_image_sources import read
 from tests.trainers.data.test_image_sources import write_records
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
+from trainers.data.catalogue import TensorFlowDatasetsData
 from trainers.data.images import open_source
-from trainers.data.images.config import TensorFlowDatasetsData
 
 KEYS = {"image_key": "image", "label_key": "label"}
 

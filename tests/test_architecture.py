@@ -23,6 +23,8 @@ FOREIGN = {
     "torch_decoder_step.py",
     "torch_gnmt.py",
     "torch_hqq.py",
+    "torch_images.py",
+    "torch_inception.py",
     "torch_las.py",
     "torch_tacotron.py",
     "torch_pipeline.py",

@@ -16,6 +16,7 @@ from tfmodels.las.config import LASConfig
 from tfmodels.tacotron.config import TacotronConfig
 from tfmodels.transformer.config import TransformerConfig
 from tfmodels.wavernn.config import WaveRNNConfig
+from trainers.data.catalogue import TensorFlowDatasetsData
 from trainers.data.config import DigitsData
 from trainers.data.config import ImageData
 from trainers.data.config import ImageFolderData
@@ -31,7 +32,6 @@ from trainers.data.config import UtteranceData
 from trainers.data.config import WordLoopData
 from trainers.data.detection.config import DetectionData
 from trainers.data.detection.config import DigitCanvasesData
-from trainers.data.images.config import TensorFlowDatasetsData
 from trainers.data.parallel.config import NumberWordsData
 from trainers.data.parallel.config import ParallelData
 from trainers.data.parallel.config import ParallelTextData

@@ -138,7 +138,7 @@ def test_damaged_archive(tmp_path: Path) -> None:
     content = packed.read_bytes()
     for damaged in (content[:-9], content[:100] + b"\xff" * 50 + content[150:]):
         packed.write_bytes(damaged)
-        with pytest.raises(DataError, match=r"ubyte.gz cannot be read"):
+        with pytest.raises(DataError, match=r"ubyte\.gz cannot be read"):
             read_images("mnist", tmp_path)
 
 
@@ -150,7 +150,7 @@ def test_damaged_cifar(tmp_path: Path) -> None:
     rows = write_cifar(tmp_path / "test.bin", 3, 2)
     rows[1, 1] = 3
     (tmp_path / "train.bin").write_bytes(rows.tobytes())
-    with pytest.raises(DataError, match=r"0 to 2. Received 3, and 1 such"):
+    with pytest.raises(DataError, match=r"0 to 2\. Received 3, and 1 such"):
         read_images("cifar100", tmp_path)
     for content in (b"", rows.tobytes()[:-1]):
         (tmp_path / "train.bin").write_bytes(content)

@@ -48,8 +48,7 @@ def read_images(name: str, folder: Path) -> tuple[dict[str, Labelled], tuple[str
             raise DataError(
                 f"the {split} labels in {folder} are damaged. Expected numbers of the"
                 f" {len(names)} classes, 0 to {len(names) - 1}. Received"
-                f" {int(unknown[0])}, and {len(unknown):,} such in all; load them"
-                " again."
+                f" {int(unknown[0])}, and {len(unknown):,} such in all; load again."
             )
     return splits, names
 

@@ -15,7 +15,7 @@ from tests.trainers.data.test_image_sources import read
 from tests.trainers.data.test_image_sources import write_records
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
-from trainers.data.images.config import TensorFlowDatasetsData
+from trainers.data.catalogue import TensorFlowDatasetsData
 from trainers.data.images.sources import open_source
 
 KEYS = {"image_key": "image", "label_key": "label"}

@@ -4,7 +4,7 @@ from typing import Any
 
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
-from trainers.data.images.config import TensorFlowDatasetsData
+from trainers.data.catalogue import TensorFlowDatasetsData
 from trainers.data.images.records import RecordPart
 from trainers.data.images.records import RecordSource
 

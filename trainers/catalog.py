@@ -37,6 +37,7 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
             ":SequenceDiscriminative"
         ),
         "synthesis": "trainers.objectives.synthesis:Synthesis",
+        "weight_noise": "trainers.objectives.weight_noise.objective:WeightNoise",
     },
     "strategy": {
         "data_parallel": "trainers.strategies.data_parallel.strategy:DataParallel",

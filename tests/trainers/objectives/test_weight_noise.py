@@ -1,14 +1,17 @@
 """Training on weights with noise: against a model that has it in its variables."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.trainers.asynchronous import opened
 from tests.trainers.small import SORT
 from tests.trainers.toy import ToyTask
+from tests.trainers.toy import toy_stage
 from tfmodels.errors import ConfigError
 from trainers.configuration import read_yaml
 from trainers.experiment import Experiment
@@ -73,8 +76,22 @@ def test_what_it_cannot_do_is_refused() -> None:
     batch.pop("seed", None)
     with pytest.raises(ConfigError, match="examples with seeds"):
         objective.loss_with_model(task, task.build_model(), batch, True)
-    with pytest.raises(ConfigError, match="data_parallel"):
-        objective.loss_with_model(task, lambda *_, **__: {}, batch, True)
+
+
+@pytest.mark.slow
+def test_a_replica_of_a_parameter_server_learns_the_same() -> None:
+    class Seeded(ToyTask):
+        def dataset(self, *args: Any, **options: Any) -> tf.data.Dataset:
+            batches = super().dataset(*args, **options).enumerate()
+            return batches.map(lambda n, batch: {**batch, "seed": SEED + n})
+
+    stage = toy_stage(Seeded())
+    stage = replace(stage, objective=WeightNoise(WeightNoiseConfig(), stage.task))
+    mine, other = opened(stage, {"replicas": 1}), opened(stage)
+    for each in (mine, other):
+        each.trainable.run(4)
+    for name, value in other.state.items():
+        np.testing.assert_allclose(mine.state[name], value, 1e-5, 1e-5, err_msg=name)
 
 
 def test_it_is_a_kind_of_objective() -> None:

@@ -1,7 +1,7 @@
 """A plain loss on weights with noise."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -38,7 +38,7 @@ class WeightNoise(Objective):
     def loss_with_model(
         self,
         task: "Task",
-        model: "Callable[..., Outputs]",
+        model: Any,
         batch: "Batch",
         training: bool,
     ) -> "tuple[Loss, Outputs]":
@@ -46,21 +46,15 @@ class WeightNoise(Objective):
 
         Args:
           task: see there.
-          model: see there.
+          model: a Keras model, with its variables or with a replica's values of them.
           batch: in training with ``seed`` int32 or int64 [b, 2].
           training: whether there is noise.
 
         Raises:
-          ConfigError: the model is not here as a whole, or examples have no seeds.
+          ConfigError: examples have no seeds.
         """
         if not training:
             return super().loss_with_model(task, model, batch, training)
-        if not isinstance(model, keras.Model):
-            raise ConfigError(
-                "objective.kind: weight_noise needs the variables of the model."
-                " Expected strategy.kind: data_parallel. Received a strategy that hands"
-                " over parameters in the place of variables."
-            )
         if "seed" not in batch:
             raise ConfigError(
                 "objective.kind: weight_noise needs examples with seeds. Expected those"
@@ -72,12 +66,16 @@ class WeightNoise(Objective):
             (weight, self._noisy(weight, seed, number))
             for number, weight in enumerate(model.trainable_variables)
         ]
-        with keras.StatelessScope(state_mapping=noisy) as scope:
+        # Such as moving averages, which replicas have values of their own of, too.
+        others = [
+            (variable, tf.convert_to_tensor(variable.value))
+            for variable in model.non_trainable_variables
+        ]
+        with keras.StatelessScope(state_mapping=[*noisy, *others]) as scope:
             made = super().loss_with_model(task, model, batch, training)
-        # Such as moving averages.
-        for variable in model.non_trainable_variables:
+        for variable, value in others:
             changed = scope.get_current_value(variable)
-            if changed is not None:
+            if changed is not value:
                 variable.assign(changed)
         return made
 

@@ -93,4 +93,4 @@ def recognised(run: Run, split: str, n_best: int | None = 1) -> Recognised:
     padded = [
         np.pad(each, [(0, 0), (0, 0), (0, longest - each.shape[2])]) for each in units
     ]
-    return Recognised(*map(np.concatenate, others), np.concatenate(padded))
+    return Recognised(*map(np.concatenate, [*others, padded]))

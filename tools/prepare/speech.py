@@ -124,8 +124,8 @@ def _timed(entries: Iterable["Utterance"], trim_db: float | None) -> list["Utter
             ends = sounding(samples, rate, trim_db)
             first, last = (place / rate for place in ends)
             seconds = last - first
-        timed = {"offset_s": round(first, 4), "dur_s": round(seconds, 4)}
-        found.append(dataclasses.replace(entry, **timed))
+        begin, length = round(first, 4), round(seconds, 4)
+        found.append(dataclasses.replace(entry, offset_s=begin, dur_s=length))
     return found
 
 

@@ -99,6 +99,12 @@ def prepare(
     utterances: Annotated[
         int, typer.Option(min=5, help="espeak: utterances of each dialect.")
     ] = 200,
+    trim_silence: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help="speech: leave out ends so many dB below the loudest, as 30."
+        ),
+    ] = None,
 ) -> None:
     """Writes a data set as files and prints the section `data` that reads them."""
     if name is DataSet.KALDI:
@@ -129,7 +135,9 @@ def prepare(
     elif name is not DataSet.DIGITS:
         from tools.prepare.speech import prepare_speech
 
-        section = prepare_speech(name.value, source, output, accents, utterances)
+        section = prepare_speech(
+            name.value, source, output, accents, utterances, trim_silence
+        )
         batch_size = 16
     else:
         from tools.prepare.images import prepare_digits

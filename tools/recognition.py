@@ -1,10 +1,12 @@
 """``tfmodels recognition``: runs of recognisers, utterance by utterance."""
 
 import json
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Annotated
+from typing import Any
 
 import numpy as np
 import typer
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Compare recognisers, and find the weights of a second pass.",
+    help="Compare recognisers, write their answers, weigh a second pass.",
 )
 
 _WEIGHTS = tuple(np.round(np.arange(0, 1.01, 0.1), 2).tolist())
@@ -116,6 +118,57 @@ def second_pass(
         "word_reward": best.word_reward,
     }
     print_to_terminal(metrics_table(figures, f"{split} of {run}"))
+
+
+@app.command()
+def nbest(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    output: Annotated[Path, typer.Option(help="File of JSON lines to write.")],
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Answers; as many as the beam is wide.")
+    ] = None,
+    split: Split = "test",
+    overrides: Overrides = None,
+) -> None:
+    """Write what a run recognises of a split: a line of JSON for each utterance.
+
+    Each has utt, ref and nbest, a list with the best first, of text, tokens, logp,
+    posterior, the share of its probability in that of the list, and errors, in words.
+    """
+    from trainers.recognised import recognised
+    from trainers.runs import load_run
+
+    opened = load_run(run, overrides or ())
+    found = recognised(opened, split, count)
+    task: Any = opened.task
+    written = task.written(split)
+    with output.open("w", encoding="utf-8") as file:
+        for row, place in enumerate(found.utterance):
+            name, reference = written[place]
+            answers = _answers(found, row, task.show)
+            line = {"utt": name, "ref": reference, "nbest": answers}
+            file.write(f"{json.dumps(line, ensure_ascii=False)}\n")
+    print_to_terminal(f"{len(found.utterance):,} lists in {output}")
+
+
+def _answers(
+    found: "Recognised", row: int, show: Callable[..., str]
+) -> list[dict[str, Any]]:
+    """What there is in the list of an utterance."""
+    tokens = [[int(unit) for unit in each if unit] for each in found.units[row]]
+    there = [number for number, each in enumerate(tokens) if each]
+    logs = found.log_probs[row, there].astype(float)
+    shares = np.exp(logs - np.logaddexp.reduce(logs))
+    return [
+        {
+            "text": show(tokens[number]),
+            "tokens": tokens[number],
+            "logp": float(log_prob),
+            "posterior": float(share),
+            "errors": int(found.errors[row, number]),
+        }
+        for number, log_prob, share in zip(there, logs, shares, strict=True)
+    ]
 
 
 def _of_runs(

@@ -37,6 +37,7 @@ IMPLEMENTATIONS: dict[str, dict[str, str]] = {
             ":SequenceDiscriminative"
         ),
         "synthesis": "trainers.objectives.synthesis:Synthesis",
+        "weight_noise": "trainers.objectives.weight_noise.objective:WeightNoise",
     },
     "compression": {
         "clustering": "trainers.compression.clustering:Clustering",

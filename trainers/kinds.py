@@ -50,6 +50,7 @@ from trainers.objectives.reward_augmented.config import RewardAugmentedConfig
 from trainers.objectives.sequence_discriminative.config import (
     SequenceDiscriminativeConfig,
 )
+from trainers.objectives.weight_noise.config import WeightNoiseConfig
 from trainers.tasks.config import AcousticModelingConfig
 from trainers.tasks.config import DetectionConfig
 from trainers.tasks.config import ImageClassificationConfig
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
         | RewardAugmentedConfig
         | SequenceDiscriminativeConfig
         | SynthesisConfig
+        | WeightNoiseConfig
     )
 else:
     AnyModel = tagged_union(entry.config for entry in MODELS.values())
@@ -105,6 +107,7 @@ else:
             RewardAugmentedConfig,
             SequenceDiscriminativeConfig,
             SynthesisConfig,
+            WeightNoiseConfig,
         ]
     )
 

@@ -29,6 +29,8 @@ class Recognised(NamedTuple):
     """float32 [n, N], the recogniser's own; far below all others of no answer."""
     language_log_probs: np.ndarray
     """float32 [n, N], of the task's language models; 0 without any."""
+    units: np.ndarray
+    """int32 [n, N, T], what each answer is made of; 0 behind its end."""
 
 
 def recognised(run: Run, split: str, n_best: int | None = 1) -> Recognised:
@@ -79,10 +81,16 @@ def recognised(run: Run, split: str, n_best: int | None = 1) -> Recognised:
             tf.reshape(said, [-1, count]),
             found.log_probs,
             language,
+            found.ids,
         )
 
     parts = []
     for batch in task.dataset(split):
         exists = np.any(batch["weight"].numpy() > 0, axis=1)
         parts.append([each.numpy()[exists] for each in of_batch(batch)])
-    return Recognised(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+    *others, units = zip(*parts, strict=True)
+    longest = max(each.shape[2] for each in units)
+    padded = [
+        np.pad(each, [(0, 0), (0, 0), (0, longest - each.shape[2])]) for each in units
+    ]
+    return Recognised(*map(np.concatenate, [*others, padded]))

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import jiwer
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -53,6 +54,23 @@ def test_figures_are_those_of_an_evaluation(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     relative = figures["fewer errors, relative"]
     np.testing.assert_allclose(relative, 1 - expected[0] / expected[1], rtol=1e-6)
+    lists = tmp_path / "lists.jsonl"
+    run("nbest", str(folders[0]), "--output", str(lists), "--count", "3")
+    lines = [*map(json.loads, lists.read_text("utf-8").splitlines())]
+    assert {line["utt"] for line in lines} == {f"u{n}" for n in range(20, 25)}
+    references = [line["ref"] for line in lines]
+    best = [line["nbest"][0]["text"] for line in lines]
+    assert jiwer.wer(references, best) == pytest.approx(expected[0])
+    for line in lines:
+        assert 1 <= len(line["nbest"]) <= 3
+        logs = [each["logp"] for each in line["nbest"]]
+        shares = [each["posterior"] for each in line["nbest"]]
+        np.testing.assert_allclose(shares, np.exp(logs) / np.sum(np.exp(logs)))
+        for each in line["nbest"]:
+            words = jiwer.process_words(line["ref"], each["text"])
+            wrong = words.substitutions + words.insertions + words.deletions
+            assert each["errors"] == wrong
+            assert 2 in each["tokens"]
     # Whichever is better by far, one of the two directions is no luck.
     assert 0 <= figures["p"] <= 1
     assert (figures["p"] < 0.5) == (relative > 0)

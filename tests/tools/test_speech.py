@@ -12,6 +12,7 @@ from tests.tools.test_kaldi import run
 from tests.trainers.data.speech.corpora import tone
 from tests.trainers.data.speech.corpora import write_digits
 from tests.trainers.data.speech.corpora import write_manifest
+from tests.trainers.data.speech.corpora import write_wave
 from tests.trainers.data.speech.test_connected_digits import REAL
 from tests.trainers.data.speech.test_recordings import wav
 from tests.trainers.tasks.test_speech_recognition import TONES
@@ -27,6 +28,7 @@ from trainers.data.speech.digit_clips import ENGLISH
 from trainers.data.speech.digit_clips import list_clips
 from trainers.data.speech.digit_clips import read_clips
 from trainers.data.speech.front_end import FrontEnd
+from trainers.data.speech.manifest import read_manifest
 from trainers.data.speech.recordings import read_sound
 from trainers.data.speech.sources import open_speech
 from trainers.tasks.transcripts import NO_WORDS
@@ -51,6 +53,28 @@ def test_digits_become_a_manifest(tmp_path: Path, capsys) -> None:
     capsys.readouterr()
     assert data._check_recordings(config) == 1
     assert "3_theo_5" in capsys.readouterr().out
+
+
+def test_quiet_ends_are_left_out(tmp_path: Path) -> None:
+    """The manifest says where there is sound; recordings stay as they are."""
+    source = tmp_path / "recordings"
+    source.mkdir()
+    sound = np.concatenate([np.zeros(2400), tone(500, 0.4), np.zeros(4000)])
+    for number in (0, 9):
+        write_wave(source / f"3_theo_{number}.wav", sound)
+    options = ("--source", source, "--output", tmp_path / "out", "--trim-silence", 30)
+    run("prepare", "fsdd", *options)
+    entries = read_manifest(tmp_path / "out" / "manifest.jsonl")
+    assert len(entries) == 2
+    for entry in entries:
+        assert entry.offset_s == pytest.approx(0.25, abs=0.011)
+        assert entry.dur_s == pytest.approx(0.5, abs=0.021)
+        heard, _ = read_sound(Path(entry.audio), entry.offset_s, entry.dur_s)
+        assert np.square(heard).sum() == pytest.approx(
+            np.square(sound / 32768).sum(), rel=1e-3
+        )
+    with pytest.raises(ConfigError, match="no --trim-silence"):
+        run("prepare", "connected_digits", *options)
 
 
 def test_a_folder_is_needed(tmp_path: Path) -> None:
@@ -170,6 +194,27 @@ def test_bad_speech_is_counted_and_explained(tfmodels, tmp_path) -> None:
     assert code == DataError.exit_code
     assert "Received" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_as_the_budget_says(tfmodels, tmp_path) -> None:
+    """One of twenty utterances is no sound; it is named, counted, and nothing more."""
+    values = read_yaml(TONES, "tones")
+    values["data"]["manifest"] = str(write_manifest(tmp_path))
+    values["run"] = {"steps": 8, "log_every": 8, "checkpoint_every": 8}
+    config = tmp_path / "tones.json"
+    config.write_text(json.dumps(values))
+    (tmp_path / "3.wav").write_text("not audio at all")
+    run = tmp_path / "run"
+    code, _, err = tfmodels("train", config, "--workdir", run)
+    assert code == DataError.exit_code
+    assert "3.wav" in err
+    allowed = ("--set", "data.max_bad_fraction=0.01")
+    code, _, err = tfmodels("train", config, "--workdir", tmp_path / "other", *allowed)
+    assert code == 0, err
+    line = (tmp_path / "other" / "metrics.jsonl").read_text().splitlines()[0]
+    assert 0 < json.loads(line)["train/bad_examples"] < 0.2
+    assert json.loads(line)["train/loss"] > 0
 
 
 @pytest.mark.slow

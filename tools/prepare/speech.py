@@ -34,6 +34,7 @@ def prepare_speech(
     output: Path,
     accents: Path | None = None,
     utterances: int = 200,
+    trim_db: float | None = None,
 ) -> dict[str, str]:
     """Writes the manifest of a corpus, and with eSpeak NG its recordings.
 
@@ -43,18 +44,20 @@ def prepare_speech(
       output: folder for the manifest.
       accents: Common Voice: the user's table of accents.
       utterances: eSpeak NG: how many of each dialect.
+      trim_db: leave out, at both ends of recordings, but for 50 ms, what is so many
+        decibels below the loudest; nothing when None.
 
     Returns:
       The section `data` of an experiment that reads it, without `batch_size`.
 
     Raises:
-      ConfigError: `source` is missing.
+      ConfigError: `source` is missing, or `connected_digits` are to be trimmed.
       DataError: the corpus is damaged.
     """
     from trainers.data.speech.manifest import write_manifest
 
     if name == "espeak":
-        found = _spoken(output, utterances)
+        found = _timed(_spoken(output, utterances), trim_db)
     elif source is None:
         raise ConfigError(
             f"the folder of {name} is missing. Expected --source. Received none."
@@ -62,9 +65,14 @@ def prepare_speech(
     elif name == "connected_digits":
         from tools.prepare.connected import connected_digits
 
+        if trim_db is not None:
+            raise ConfigError(
+                "connected_digits are joined as the other recogniser hears them."
+                f" Expected no --trim-silence. Received {trim_db}."
+            )
         found = list(connected_digits(source, output))
     else:
-        found = _timed(_FIND[name](source, accents))
+        found = _timed(_FIND[name](source, accents), trim_db)
     path = output / "manifest.jsonl"
     write_manifest(path, found)
     counts = Counter(utterance.split for utterance in found)
@@ -98,18 +106,27 @@ def _section(
     return section
 
 
-def _timed(entries: Iterable["Utterance"]) -> list["Utterance"]:
-    """Utterances with the lengths that the recordings' headers say."""
+def _timed(entries: Iterable["Utterance"], trim_db: float | None) -> list["Utterance"]:
+    """Utterances with the lengths that headers say, or where there is sound."""
     from rich.progress import track
 
     from trainers.data.speech.recordings import describe_sound
+    from trainers.data.speech.recordings import read_sound
+    from trainers.data.speech.recordings import sounding
 
-    return [
-        dataclasses.replace(
-            entry, dur_s=round(describe_sound(Path(entry.audio)).seconds, 4)
-        )
-        for entry in track(list(entries), "recordings")
-    ]
+    found = []
+    for entry in track(list(entries), "recordings"):
+        path, first = Path(entry.audio), 0.0
+        if trim_db is None:
+            seconds = describe_sound(path).seconds
+        else:
+            samples, rate = read_sound(path)
+            ends = sounding(samples, rate, trim_db)
+            first, last = (place / rate for place in ends)
+            seconds = last - first
+        begin, length = round(first, 4), round(seconds, 4)
+        found.append(dataclasses.replace(entry, offset_s=begin, dur_s=length))
+    return found
 
 
 def _spoken(output: Path, utterances: int) -> list["Utterance"]:
@@ -125,7 +142,7 @@ def _spoken(output: Path, utterances: int) -> list["Utterance"]:
         "eSpeak NG makes formant speech: nobody has said this, and figures on it say"
         " nothing about recordings of people."
     )
-    return _timed(entries)
+    return entries
 
 
 def _librispeech(source: Path, _: Path | None) -> list["Utterance"]:

@@ -161,6 +161,17 @@ RECIPES = (
             (True, ("model.conditioning={kind: adapter, bottleneck: 16}",)),
         )
     ),
+    Recipe(
+        "multidialect_asr/one_dialect",
+        "test/wer/north",
+        0.03,
+        _CONFLICT,
+        (),
+        (0,),
+        asks="at most",
+        figures="final",
+        prepare=("data", "prepare", "tones", "--output", "data/tones"),
+    ),
     *(
         Recipe(
             "mwer/tiny",

@@ -240,6 +240,11 @@ class SpeechRecognition:
         """Some utterances of a training batch as the model hears them."""
         return {"sound": pictures.sound(self.graphemes, batch, batch["label"])}
 
+    def written(self, split: str) -> list[tuple[str, str]]:
+        """Names and transcripts, as they are counted, of a split's utterances."""
+        names = [each.name for each in self._source.utterances(split)]
+        return [*zip(names, self._source.references(split), strict=True)]
+
     def show(self, tokens: Sequence[int]) -> str:
         """Tokens as text."""
         return self.graphemes.decode(tokens)

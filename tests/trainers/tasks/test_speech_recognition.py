@@ -17,6 +17,7 @@ from tfmodels.errors import ConfigError
 from trainers.catalog import implementation
 from trainers.configuration import read_yaml
 from trainers.experiment import Experiment
+from trainers.objectives.config import CrossEntropyConfig
 from trainers.runs import load_run
 from trainers.stages import open_task
 from trainers.tasks.listening import Listener
@@ -192,6 +193,9 @@ def test_training_does_not_search_and_evaluations_do(task, model, outputs) -> No
     assert set(made) == {"logits", "attention", "variety_logits"}
     found = task.metrics(made, batch)
     assert set(found) == {"unit_accuracy", "nats_per_unit", "variety_step_accuracy"}
+    rows = int(np.count_nonzero(batch["weight"][:, 0]))
+    found = task.metrics(made, {**batch, "bad": tf.constant([1.0, 0.0, 0.0, 0.0])})
+    assert [*map(float, found["bad_examples"])] == [1, 1 + rows]
     assert outputs["recognised"].shape[:2] == (4, 2)
     np.testing.assert_allclose(np.sum(outputs["variety_probs"], axis=1), 1, rtol=1e-5)
 
@@ -328,6 +332,28 @@ def test_both_heads_learn_the_variety(manifest) -> None:
     assert float(loss.total) == pytest.approx(total, rel=1e-5)
     assert float(loss.weight) == weight.sum()
     assert {"variety_cross_entropy", "encoder_variety_cross_entropy"} < set(loss.terms)
+
+
+def test_a_head_of_no_weight_changes_nothing(manifest, task, model) -> None:
+    """Bit by bit; and nor does what comes where nothing counts."""
+    batch = next(iter(task.dataset("train")))
+    made = task.outputs(model, batch, training=True)
+    there = batch["weight"] > 0
+    assert not bool(tf.reduce_all(there))
+    filled = {
+        **batch,
+        "label": tf.where(there, batch["label"], 7),
+        "variety_label": tf.where(there, batch["variety_label"], 2),
+    }
+    losses = {}
+    for weight in (None, 0.0, 0.1):
+        heads = {} if weight is None else {"variety_logits": weight}
+        values = {"kind": "cross_entropy", "auxiliary_weights": heads}
+        config = CrossEntropyConfig.parse(values)
+        objective = implementation("objective", "cross_entropy")(config, task)
+        losses[weight] = float(objective.loss(made, batch).total)
+        assert float(objective.loss(made, filled).total) == losses[weight]
+    assert losses[0.0] == losses[None] != losses[0.1]
 
 
 def test_drawn_targets_keep_their_variety(task, manifest) -> None:

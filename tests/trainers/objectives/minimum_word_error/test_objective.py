@@ -10,6 +10,7 @@ import tensorflow as tf
 from tests.tfmodels.decoding.recognizer import UNITS
 from tests.tfmodels.decoding.recognizer import TableRecognizer
 from tests.tfmodels.decoding.test_varieties import LanguageTable
+from tests.trainers.asynchronous import opened
 from tests.trainers.recognizing import ToyRecognition
 from tests.trainers.recognizing import utterances
 from tfmodels.decoding.step import END
@@ -341,8 +342,8 @@ def test_answers_that_differ_in_the_variety_alone_cost_the_same(task: Any) -> No
     assert float(loss.terms["without_gradient"][0]) == 2
 
 
-def run_steps(task: ToyRecognition, replicas: int) -> tuple[list[np.ndarray], Any]:
-    stage = Stage(
+def stage_of(task: ToyRecognition) -> Stage:
+    return Stage(
         name="train",
         start=0,
         steps=3,
@@ -353,6 +354,27 @@ def run_steps(task: ToyRecognition, replicas: int) -> tuple[list[np.ndarray], An
         ),
         frozen=(),
     )
+
+
+@pytest.mark.slow
+def test_a_replica_searches_and_scores_with_the_parameters_it_fetched(
+    task: Any,
+) -> None:
+    """One replica of a parameter server does what a machine by itself does."""
+    mine = opened(stage_of(task), {"replicas": 1})
+    other = opened(stage_of(task))
+    before = [value.copy() for value in other.weights.values()]
+    for each in (mine, other):
+        each.trainable.run(3)
+    # Each model has names of its own.
+    weights = (each.weights.values() for each in (mine, other))
+    for one, two, first in zip(*weights, before, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
+        assert np.abs(two - first).max() > 1e-3
+
+
+def run_steps(task: ToyRecognition, replicas: int) -> tuple[list[np.ndarray], Any]:
+    stage = stage_of(task)
     settings = DataParallelConfig.parse({"devices": "cpu", "replicas": replicas})
     parallel = DataParallel(settings, RunConfig.parse({"steps": 3}))
     placed = parallel.build([stage])

@@ -1,0 +1,1 @@
+"""Training on weights with noise, which is drawn anew in every step."""

@@ -116,7 +116,7 @@ def spread(values: np.ndarray, width: int, group_size: int | None) -> np.ndarray
     """
     if group_size is None:
         return np.broadcast_to(values, (len(values), width))
-    return np.repeat(values, group_size, axis=1)[:, :width]
+    return np.repeat(values, min(group_size, width), axis=1)[:, :width]
 
 
 def blocks(groups: np.ndarray, num_weights: int) -> Iterator[slice]:

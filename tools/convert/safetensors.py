@@ -16,6 +16,8 @@ import numpy as np
 from tfmodels.errors import DataError
 
 _MOST_HEADER = 100_000_000
+# More than any file, and few enough for an axis of an array.
+_MOST = 2**48
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "U8": "|u1"}
 
 
@@ -79,7 +81,7 @@ def open_safetensors(path: Path) -> Opened:
         ) from None
     try:
         header = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _lie(path, f"a header that is no JSON: {error}") from None
     if not isinstance(header, dict):
         raise _lie(path, f"a header that is a {type(header).__name__}, no object")
@@ -113,10 +115,10 @@ def _entry(
         )
     except (TypeError, KeyError, ValueError):
         raise _lie(path, f"{name}, of which dtype, shape or place is missing") from None
-    if dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         raise _lie(path, f"{name} of dtype {dtype}, not {', '.join(DTYPES)}")
     numbers = [begin, end, *(shape if isinstance(shape, list) else [None])]
-    if not all(type(number) is int and number >= 0 for number in numbers):
+    if not all(type(number) is int and 0 <= number <= _MOST for number in numbers):
         raise _lie(path, f"{name} with the shape {shape} at {begin}-{end}")
     if not begin <= end <= size:
         raise _lie(path, f"{name} at bytes {begin}-{end} of {size}: cut off, or a lie")

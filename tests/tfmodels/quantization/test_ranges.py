@@ -105,6 +105,17 @@ def test_bisection_finds_what_newton_does(monkeypatch):
         np.testing.assert_allclose(found.high, high, atol=1e-9 * np.ptp(w))
 
 
+def test_many_bits_clip_nothing(monkeypatch):
+    monkeypatch.setattr(newton_module, "num_steps", lambda bits: 2**bits - 1)
+    for w in samples():
+        low, high = newton_module.newton(w[None], 16)
+        assert low[0] - w.min() == pytest.approx(0, abs=1e-6 * np.ptp(w))
+        assert w.max() - high[0] == pytest.approx(0, abs=1e-6 * np.ptp(w))
+        # No error is above half a step.
+        step = np.ptp(w) / (2**16 - 1)
+        assert mean_square(w, float(low[0]), float(high[0]), 16) <= step**2 / 4
+
+
 def test_importance_counts_like_repetition():
     rng = np.random.default_rng(2)
     w, counts = rng.standard_normal(20), rng.integers(0, 4, 20)

@@ -42,11 +42,12 @@ def codes(content: bytes, images: np.ndarray) -> tuple[np.ndarray, float, int]:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["googlenet", pytest.param("inception_resnet_v2", marks=pytest.mark.slow)],
+    ("name", "steps"),
+    # Steps of rounding add up over the layers of weights that have learned nothing.
+    [("googlenet", 1), pytest.param("inception_resnet_v2", 4, marks=pytest.mark.slow)],
 )
-def test_integers_are_within_one_step_of_the_imitation(
-    name: str, tmp_path: Path
+def test_integers_are_within_few_steps_of_the_imitation(
+    name: str, steps: int, tmp_path: Path
 ) -> None:
     model = build(name)
     _, height, width, _ = model.inputs[0].shape
@@ -68,7 +69,7 @@ def test_integers_are_within_one_step_of_the_imitation(
     }
     found, scale, zero = codes(content, images)
     difference = np.abs(found - (np.round(expected / scale) + zero))
-    assert difference.max() <= 1
+    assert difference.max() <= steps
 
     IntegerModel(model).save(tmp_path / "model.keras")
     again = keras.saving.load_model(

@@ -36,19 +36,21 @@ def convert_transformer(path: Path, experiment: Experiment, workdir: Path) -> No
 
     folder = new_folder(workdir)
     arrays = read_transformer(path, experiment.model)
-    if isinstance(experiment.data, StoriesData):
-        experiment = _with_pieces(experiment, experiment.data, workdir)
-    write_run(folder, experiment, lambda: arrays)
+    own = workdir / "pieces.json"
+    try:
+        if isinstance(experiment.data, StoriesData):
+            experiment = _with_pieces(experiment, experiment.data, own)
+        write_run(folder, experiment, lambda: arrays)
+    finally:
+        if not folder.config.exists():
+            own.unlink(missing_ok=True)
 
 
-def _with_pieces(
-    experiment: Experiment, data: StoriesData, workdir: Path
-) -> Experiment:
-    """The same with the tokenizer in its own folder."""
+def _with_pieces(experiment: Experiment, data: StoriesData, own: Path) -> Experiment:
+    """The same with the tokenizer in a file of its own."""
     from trainers.data.tokens.stories import open_pieces
     from trainers.files import write_atomically
 
-    own = workdir / "pieces.json"
     plain = open_pieces(data.tokenizer).plain()
     write_atomically(own, json.dumps(plain, ensure_ascii=False, indent=0))
     changed = data.model_copy(update={"tokenizer": str(own)})

@@ -61,5 +61,6 @@ def write_run(
                 variable.assign(arrays[variable_name])
             elif kind == "average":
                 variable.assign(state[f"model/{variable_name}"])
-        folder.claim(experiment)
+        # Last, what makes it a run: a disk that fills leaves a folder without one.
         folder.checkpoints().save(state, 0, _STAGE)
+        folder.claim(experiment)

@@ -14,6 +14,9 @@ import export
 from export.optimal_clipping.answers import Comparison
 from export.optimal_clipping.methods import compare_methods
 from export.optimal_clipping.walking import round_model
+from tests.tools.conftest import Command
+from tests.tools.conftest import tfmodels  # noqa: F401
+from tests.tools.convert.test_packed import full_disk
 from tfmodels.errors import ConfigError
 from tfmodels.errors import DataError
 from tfmodels.quantization.grid import quantize
@@ -182,6 +185,35 @@ def test_a_tokenizer_of_another_model_is_named(run: Run, tmp_path: Path):
     result = CliRunner().invoke(cli.app, command)
     assert isinstance(result.exception, DataError)
     assert "name another tokenizer" in str(result.exception)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", [slice(None, -10), slice(5, None)])
+def test_a_tokenizer_of_another_model_makes_no_run(
+    run: Run,
+    cut: slice,
+    tmp_path: Path,
+    tfmodels: Command,  # noqa: F811
+):
+    pieces = json.loads((run.folder.path / "pieces.json").read_text())
+    other, workdir = tmp_path / "other.json", tmp_path / "run"
+    other.write_text(json.dumps(pieces[cut]))
+    command = ("convert", "transformer", PUBLISHED / "stories260K.bin")
+    to = ("optimal_clipping/stories260k", "--workdir", workdir)
+    code, _, err = tfmodels(*command, *to, "--set", f"data.tokenizer={other}")
+    assert code == (3 if cut.start else 2), err
+    words = "name another tokenizer" if cut.start else "Expected 502; received 512"
+    assert words in err
+    assert err.count("\n") == 1
+    assert not [path for path in workdir.rglob("*") if path.is_file()]
+    # Nor does a disk that fills: with space, the same folder is free.
+    with full_disk(50_000):
+        code, _, err = tfmodels(*command, *to)
+    assert code == 3, err
+    assert "free space" in err
+    assert not [path for path in workdir.rglob("*") if path.is_file()]
+    code, _, err = tfmodels(*command, *to)
+    assert code == 0, err
 
 
 @pytest.mark.slow

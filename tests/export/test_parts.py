@@ -41,7 +41,9 @@ class Halves:
 
 
 RUN: Any = SimpleNamespace(
-    experiment=SimpleNamespace(export=SimpleNamespace(calibration_examples=100))
+    experiment=SimpleNamespace(
+        export=SimpleNamespace(calibration_examples=100, fuse_1x1=False)
+    )
 )
 """As much of a run as its export needs here."""
 

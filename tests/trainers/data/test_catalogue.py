@@ -100,7 +100,7 @@ def test_what_is_not_there(
         opened()
     prepared.splits.clear()
     prepared.file_format.value = "tfrecord"
-    with pytest.raises(DataError, match=r"not been prepared\. .* download_and_prepare"):
+    with pytest.raises(DataError, match=r"not been prepared\. .*download_and_prepare"):
         opened()
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(ConfigError, match="pip install tensorflow-datasets"):

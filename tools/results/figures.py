@@ -265,8 +265,8 @@ FIGURES = {
     ),
     "clipped": Figures(
         clipped,
-        "the last weights; then `tfmodels clipping DIR --output OUT`, by default groups"
-        " of 32; tables and head left alone",
+        "the last weights; then `tfmodels clipping DIR --output OUT`, groups of 32"
+        " where nothing else is said; tables and head left alone",
     ),
     "classes": Figures(_classes, "the averaged weights"),
     "spoken": Figures(_spoken, "the last weights, running freely"),

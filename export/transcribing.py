@@ -1,5 +1,6 @@
 """Recognition while somebody speaks: what is certain so far, and what may change."""
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -64,7 +65,8 @@ class Transcriber:
       graphemes: what units mean.
       config: the search.
       chunks: how sound is cut.
-      variety: float32 [K], what the recogniser is told.
+      told: what the recogniser is told of a part that begins after so many samples,
+        float32 [K]; its decoder is told the mean of all parts.
       units: bool [V], those that answers may have.
     """
 
@@ -74,14 +76,15 @@ class Transcriber:
         graphemes: Graphemes,
         config: BeamSearchConfig,
         chunks: Chunks,
-        variety: np.ndarray,
+        told: Callable[[int], np.ndarray],
         units: np.ndarray,
     ) -> None:
         self._program = program
         self._graphemes = graphemes
         self._config = config
         self._chunks = chunks
-        self._variety = variety[None].astype(np.float32)
+        self._told = told
+        self._varieties: list[np.ndarray] = []
         self._units = units
         self._samples = np.zeros(0, np.float32)
         self._past = _nothing(program.inputs(CHUNK))
@@ -120,17 +123,19 @@ class Transcriber:
         """Encodes the next part, of which so many samples are there."""
         audio = self._samples[:length]
         audio = np.pad(audio, (0, self._chunks.size - length))
+        variety = self._told(len(self._memory) * self._chunks.hop).astype(np.float32)
         made = self._program(
             CHUNK,
             {
                 "audio": audio[None],
                 "audio_len": np.array([length], np.int32),
-                "variety": self._variety,
+                "variety": variety[None],
                 **self._past,
             },
         )
         self._past = {name: made[name] for name in self._past}
         self._memory.append({name: made[name] for name in _TIME})
+        self._varieties.append(variety)
         self._samples = self._samples[self._chunks.hop :]
 
     def _search(self, prefix: list[int]) -> list[int]:
@@ -139,7 +144,7 @@ class Transcriber:
             name: np.concatenate([part[name] for part in self._memory], axis)
             for name, axis in _TIME.items()
         }
-        memory["memory_variety"] = self._variety
+        memory["memory_variety"] = np.mean(self._varieties, 0, keepdims=True)
         mask = memory["memory_mask"][0]
         first = first_state(self._program)
         if "state_shares" in first:

@@ -105,6 +105,12 @@ def prepare(
             min=1, help="speech: leave out ends so many dB below the loudest, as 30."
         ),
     ] = None,
+    fade: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, help="speech: copies whose ends are faded for so many ms, as 10."
+        ),
+    ] = None,
 ) -> None:
     """Writes a data set as files and prints the section `data` that reads them."""
     if name is DataSet.KALDI:
@@ -133,11 +139,11 @@ def prepare(
         section = prepare_images(name.value, source, output, layout)
         batch_size = 64
     elif name is not DataSet.DIGITS:
+        from tools.prepare.editing import Ends
         from tools.prepare.speech import prepare_speech
 
-        section = prepare_speech(
-            name.value, source, output, accents, utterances, trim_silence
-        )
+        ends = Ends(trim_silence, fade)
+        section = prepare_speech(name.value, source, output, accents, utterances, ends)
         batch_size = 16
     else:
         from tools.prepare.images import prepare_digits

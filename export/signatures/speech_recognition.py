@@ -1,5 +1,6 @@
 """What is exported for speech recognition: sound in; text and its variety out."""
 
+import itertools
 import json
 from collections.abc import Collection
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ from trainers.data.speech.front_end import FrontEnd
 from trainers.data.speech.sources import open_speech
 from trainers.experiment import Experiment
 from trainers.interfaces import Batch
+from trainers.tasks.beliefs import Beliefs
 from trainers.tasks.language_models import open_language_models
 from trainers.tasks.listening import Heard
 from trainers.tasks.listening import Listener
@@ -56,8 +58,8 @@ _CHUNK_SECONDS = 0.3
 class SpeechRecognitionSignatures:
     """Functions on samples of sound, front end and search included.
 
-    The file for a device has the same for one recording, without text. Where ranges are
-    calibrated, a step's layers and scores alone become integers: no loop, no attention.
+    The file for a device has the same for one recording, without text. Of calibrated
+    ones a step's layers and scores alone become integers: no loop, no attention.
     """
 
     accuracy = "word_accuracy"
@@ -190,17 +192,12 @@ class SpeechRecognitionSignatures:
         source = open_speech(data, write=False)
         batches = speech_dataset(source, data, split, self._seed)
         corpus = source.split(split).corpus
-        numbered = zip(
-            range(max(numbers) + 1), batches.as_numpy_iterator(), strict=False
-        )
-        for number, batch in numbered:
+        some = itertools.islice(batches.as_numpy_iterator(), max(numbers) + 1)
+        for number, batch in enumerate(some):
             if number in numbers:
                 length = corpus.utterances[batch["index"][0]].num_samples
-                audio = corpus.audio(
-                    tf.constant(batch["index"]),
-                    tf.constant(batch["seed"]),
-                    tf.constant(length, tf.int32),
-                )
+                known = tf.constant(batch["index"]), tf.constant(batch["seed"])
+                audio = corpus.audio(*known, tf.constant(length, tf.int32))
                 samples = np.array([length], np.int32)
                 yield {**batch, "audio": audio.numpy(), "audio_len": samples}
 
@@ -209,9 +206,8 @@ class SpeechRecognitionSignatures:
 
         There are two, in the program's graph and, with its steps, outside of it.
         """
-        name, inputs = (
-            (RECOGNIZE, _TOLD) if self._task.variety_known else (UNTOLD, _UNTOLD)
-        )
+        known = self._task.variety_known
+        name, inputs = (RECOGNIZE, _TOLD) if known else (UNTOLD, _UNTOLD)
         found = program(name, {name: batch[name] for name in inputs})
         made = self._encoded(program, batch)
         allowed = Steps(program, made, self._allowed(batch["variety"][0]))
@@ -288,9 +284,13 @@ class SpeechRecognitionSignatures:
           program: has this class's endpoints.
           variety: float32 [K]; what is believed of varieties when None.
         """
-        told = self._listener.prior if variety is None else variety
-        units, allowed = self._graphemes, self._allowed(told)
-        return Transcriber(program, units, self._search, self._chunks, told, allowed)
+        known = None if variety is None else Beliefs(variety[None])
+        told, hop = known or self._listener.beliefs, self._front_end.log_mel.hop
+        return Transcriber(
+            *(program, self._graphemes, self._search, self._chunks),
+            lambda place: told.at(place // hop),
+            self._allowed(told.possible),
+        )
 
     def _allowed(self, variety: np.ndarray) -> np.ndarray:
         """Units that may be said, bool [V], where the variety is known to be some."""

@@ -73,7 +73,9 @@ class Toy:
 
 
 def recognise(toy: Toy, num_samples: int, units: np.ndarray = EVERYTHING) -> list:
-    transcriber = Transcriber(toy, GRAPHEMES, SEARCH, CHUNKS, np.ones(1), units)
+    transcriber = Transcriber(
+        toy, GRAPHEMES, SEARCH, CHUNKS, lambda _: np.ones(1), units
+    )
     samples = np.arange(num_samples, dtype=np.float32)
     return list(transcribe(transcriber, samples, 4))
 

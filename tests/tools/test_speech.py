@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,43 @@ def test_quiet_ends_are_left_out(tmp_path: Path) -> None:
         )
     with pytest.raises(ConfigError, match="no --trim-silence"):
         run("prepare", "connected_digits", *options)
+
+
+def test_ends_are_faded_in_copies(tmp_path: Path) -> None:
+    """As tensorflow-io does it, behind what silence was left out."""
+    source, output = tmp_path / "recordings", tmp_path / "out"
+    source.mkdir()
+    steady = np.full(4000, 16000)
+    steady[1::2] *= -1
+    sound = np.concatenate([np.zeros(2400), steady, np.zeros(4000)])
+    write_wave(source / "3_theo_0.wav", sound)
+    before = (source / "3_theo_0.wav").read_bytes()
+    options = ("--source", source, "--output", output, "--trim-silence", 30)
+    run("prepare", "fsdd", *options, "--fade", 100)
+    (entry,) = read_manifest(output / "manifest.jsonl")
+    assert (source / "3_theo_0.wav").read_bytes() == before
+    assert entry.offset_s == 0.0
+    heard, rate = read_sound(Path(entry.audio), entry.offset_s, entry.dur_s)
+    assert rate == 8000
+    # 50 ms of silence stay: the sound begins in the middle of 100 ms.
+    margin = round(0.25 * 8000) - 2400 + 800
+    rising = np.abs(heard[margin : margin + 300]) / (16000 / 32768)
+    assert rising[0] == pytest.approx(margin / 800, abs=0.02)
+    np.testing.assert_allclose(np.diff(rising), 1 / 799, atol=1e-3)
+    assert np.abs(heard[1000:3000]).max() == pytest.approx(16000 / 32768, rel=1e-3)
+    with pytest.raises(ConfigError, match="no --trim-silence and no --fade"):
+        run("prepare", "connected_digits", *options[:4], "--fade", 100)
+
+
+def test_fades_need_tensorflow_io(tmp_path: Path, monkeypatch) -> None:
+    source = tmp_path / "recordings"
+    source.mkdir()
+    write_wave(source / "3_theo_0.wav", tone(500, 0.4))
+    monkeypatch.setitem(sys.modules, "tensorflow_io", None)
+    options = ("--source", source, "--output", tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"tfmodels\[io\]"):
+        run("prepare", "fsdd", *options, "--fade", 10)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_is_needed(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def _whole(
     inputs = {
         "audio": sound[None],
         "audio_len": np.array([len(sound)], np.int32),
-        "variety": recogniser.task.listener.prior[None],
+        "variety": recogniser.task.listener.beliefs.at(0)[None],
     }
 
     def recognise(program: Any) -> float:
@@ -228,14 +228,14 @@ def _chunks(
     inputs = {
         "audio": sound[None, :size],
         "audio_len": np.array([size], np.int32),
-        "variety": task.listener.prior[None],
+        "variety": task.listener.beliefs.at(0)[None],
         **past,
     }
     encoding, answering = [], []
     for turn in range(rounds + 1):
         transcriber = Transcriber(
             *(program, task.graphemes, task.config.search, chunks),
-            *(task.listener.prior, units),
+            *(lambda _: task.listener.beliefs.at(0), units),
         )
         transcriber.feed(sound[: size - chunks.hop])
         for start in range(size - chunks.hop, len(sound) - chunks.hop, chunks.hop):

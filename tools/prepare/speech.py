@@ -1,14 +1,14 @@
 """Prepares published corpora of speech: one manifest for any of them."""
 
-import dataclasses
 from collections import Counter
-from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfmodels.errors import ConfigError
 from tools.console import print_to_terminal
+from tools.prepare.editing import Ends
+from tools.prepare.editing import timed
 
 if TYPE_CHECKING:
     from trainers.data.speech.manifest import Utterance
@@ -25,6 +25,7 @@ CORPORA = (
 """Names that `prepare_speech` knows."""
 
 _SHOWN = 20
+_AS_THEY_ARE = Ends()
 _RATES = {"fsdd": 8000, "arabic_digits": 8000, "connected_digits": 8000}
 
 
@@ -34,7 +35,7 @@ def prepare_speech(
     output: Path,
     accents: Path | None = None,
     utterances: int = 200,
-    trim_db: float | None = None,
+    ends: Ends = _AS_THEY_ARE,
 ) -> dict[str, str]:
     """Writes the manifest of a corpus, and with eSpeak NG its recordings.
 
@@ -44,20 +45,19 @@ def prepare_speech(
       output: folder for the manifest.
       accents: Common Voice: the user's table of accents.
       utterances: eSpeak NG: how many of each dialect.
-      trim_db: leave out, at both ends of recordings, but for 50 ms, what is so many
-        decibels below the loudest; nothing when None.
+      ends: what becomes of the ends of recordings.
 
     Returns:
       The section `data` of an experiment that reads it, without `batch_size`.
 
     Raises:
-      ConfigError: `source` is missing, or `connected_digits` are to be trimmed.
+      ConfigError: `source` is missing, or ends of `connected_digits` are to be changed.
       DataError: the corpus is damaged.
     """
     from trainers.data.speech.manifest import write_manifest
 
     if name == "espeak":
-        found = _timed(_spoken(output, utterances), trim_db)
+        found = timed(_spoken(output, utterances), ends, output)
     elif source is None:
         raise ConfigError(
             f"the folder of {name} is missing. Expected --source. Received none."
@@ -65,14 +65,15 @@ def prepare_speech(
     elif name == "connected_digits":
         from tools.prepare.connected import connected_digits
 
-        if trim_db is not None:
+        if ends != _AS_THEY_ARE:
             raise ConfigError(
                 "connected_digits are joined as the other recogniser hears them."
-                f" Expected no --trim-silence. Received {trim_db}."
+                f" Expected no --trim-silence and no --fade. Received {ends.trim_db}"
+                f" and {ends.fade_ms}."
             )
         found = list(connected_digits(source, output))
     else:
-        found = _timed(_FIND[name](source, accents), trim_db)
+        found = timed(_FIND[name](source, accents), ends, output)
     path = output / "manifest.jsonl"
     write_manifest(path, found)
     counts = Counter(utterance.split for utterance in found)
@@ -104,29 +105,6 @@ def _section(
         section["sample_rate"], section["mel_bins"] = str(_RATES[name]), "40"
     section["buckets"] = "[{frames: 400, units: 60}, {frames: 1700, units: 320}]"
     return section
-
-
-def _timed(entries: Iterable["Utterance"], trim_db: float | None) -> list["Utterance"]:
-    """Utterances with the lengths that headers say, or where there is sound."""
-    from rich.progress import track
-
-    from trainers.data.speech.recordings import describe_sound
-    from trainers.data.speech.recordings import read_sound
-    from trainers.data.speech.recordings import sounding
-
-    found = []
-    for entry in track(list(entries), "recordings"):
-        path, first = Path(entry.audio), 0.0
-        if trim_db is None:
-            seconds = describe_sound(path).seconds
-        else:
-            samples, rate = read_sound(path)
-            ends = sounding(samples, rate, trim_db)
-            first, last = (place / rate for place in ends)
-            seconds = last - first
-        begin, length = round(first, 4), round(seconds, 4)
-        found.append(dataclasses.replace(entry, offset_s=begin, dur_s=length))
-    return found
 
 
 def _spoken(output: Path, utterances: int) -> list["Utterance"]:

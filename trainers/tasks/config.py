@@ -122,6 +122,12 @@ class SpeechRecognitionConfig(Config):
     believed: dict[str, pydantic.PositiveFloat] = {}
     """How likely each variety is, up to a common factor, before anything is heard; only
     those named here can be found. All are equally likely when empty."""
+    believed_from: dict[
+        pydantic.NonNegativeFloat, dict[str, pydantic.PositiveFloat]
+    ] = {}
+    """The same from some second of a recording on, until the next that is named: the
+    model is told so in each frame, and listens once. For speech that changes from one
+    variety to another."""
     restrict_characters: bool = False
     """Let answers have the characters of possible varieties alone."""
     language_models: dict[str, str] = {}

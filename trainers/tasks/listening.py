@@ -22,11 +22,11 @@ from tfmodels.decoding.varieties import fusing
 from tfmodels.decoding.varieties import keeping
 from tfmodels.decoding.varieties import posterior_of_steps
 from tfmodels.decoding.varieties import together
-from tfmodels.errors import ConfigError
 from tfmodels.metrics.recognition import varieties_said
 from tfmodels.metrics.words import WordTable
 from tfmodels.metrics.words import word_counts
 from tfmodels.text.graphemes import Graphemes
+from trainers.tasks.beliefs import configured
 from trainers.tasks.config import RescoringConfig
 from trainers.tasks.config import SpeechRecognitionConfig
 
@@ -65,16 +65,8 @@ class Listener:
         self._fused = config.language_weight if models else 0.0
         self._words = WordTable(graphemes.surfaces)
         names = [variety.name for variety in graphemes.varieties]
-        unknown = set(config.believed) - set(names)
-        if unknown:
-            raise ConfigError(
-                "task.believed names varieties that the data have not. Expected some of"
-                f" {', '.join(names)}. Received {', '.join(sorted(unknown))}."
-            )
-        given = config.believed or dict.fromkeys(names, 1.0)
-        prior = np.array([given.get(name, 0.0) for name in names])
-        self.prior = (prior / prior.sum()).astype(np.float32)
-        """What is believed of each variety, float32 [K]."""
+        self.beliefs = configured(config, names)
+        """What varieties are believed to be spoken."""
         self._symbols = [graphemes.symbol(number) for number in range(len(names))]
         self._units = np.stack([graphemes.mask([name]) for name in names])
 
@@ -104,20 +96,19 @@ class Listener:
           source: see `told`, but for the variety.
           search: see `told`.
         """
-        rows = tf.shape(source["lengths"])[0]
-        prior = tf.repeat(self.prior[None], rows, axis=0)
+        told, prior = self.beliefs.of(source["features"], source["lengths"])
 
         def heard(variety: tf.Tensor) -> Heard:
             memory = model.encode({**source, "variety": variety})
             parts = []
-            if self._config.believed:
+            if self._config.believed or self.beliefs.change:
                 size = self._units.shape[1]
                 parts.append(expecting(prior, self._symbols, size))
             return self._pass(model, memory, search, prior > 0, *parts)
 
-        first = heard(prior)
+        first = heard(told)
         found = believed(first.variety, prior)
-        if self._config.unknown_variety == "mixture":
+        if self.beliefs.change or self._config.unknown_variety == "mixture":
             return first._replace(variety=found)
         told = found
         if self._config.unknown_variety == "argmax":

@@ -27,6 +27,7 @@ from tfmodels.quantization.rows import rows_of
 from tfmodels.quantization.targets import targets
 from tfmodels.transformer.caching import CachedTransformer
 from tools import cli
+from tools.benchmark.clipping_answers import peer_answers
 from trainers.runs import Run
 from trainers.runs import load_run
 from trainers.tasks.models import build_model
@@ -136,6 +137,19 @@ def test_the_noise_of_each_method_on_its_matrices(run: Run, method, zero):
             power += float(np.square(w, dtype=np.float64).sum())
             noise += float(np.square(w - made.dequantize(), dtype=np.float64).sum())
         assert 10 * np.log10(power / noise) == pytest.approx(decibels, abs=0.05)
+
+
+@pytest.mark.slow
+def test_grids_of_others_on_its_matrices(run: Run):
+    found = peer_answers(run, 3, 32)
+    for name, published in {
+        "minmax_grid": (6.825, 15.42),
+        "gptq_grid": (5.758, 16.02),
+    }.items():
+        perplexity, decibels = published
+        assert found[name]["perplexity"] == pytest.approx(perplexity, rel=5e-3)
+        assert found[name]["decibels"] == pytest.approx(decibels, abs=0.01)
+    assert found["hqq"]["decibels"] > found["minmax_grid"]["decibels"]
 
 
 @pytest.mark.slow

@@ -264,6 +264,32 @@ def test_what_is_told_of_an_unknown_variety(
     np.testing.assert_allclose(found.variety[0], heard, atol=1e-5)
 
 
+def test_what_is_told_of_a_variety_that_changes(task, model, batches) -> None:
+    """In each frame what is believed from that second on; over all, their mean."""
+    changes = {0.1: {"de": 3.0, "en-gb": 1.0}, 0.05: {"en-us": 1.0}}
+    config = task.config.model_copy(update={"believed_from": changes})
+    deaf: Any = Deaf(model, [[[0.5, 0.3, 0.2]]])
+    source = {name: value[:1] for name, value in task.source(batches[0]).items()}
+    source["lengths"] = np.array([16], np.int32)
+    found = Listener(config, task.graphemes).untold(deaf, source, config.search)
+    expected = [[1 / 3] * 3] * 5 + [[0, 0, 1]] * 5 + [[0.75, 0.25, 0]] * 200
+    (told,) = deaf.told
+    np.testing.assert_allclose(told, expected[: len(told)], atol=1e-6)
+    mean = np.mean(expected[:16], axis=0)
+    heard = mean * [0.5, 0.3, 0.2]
+    np.testing.assert_allclose(found.variety[0], heard / heard.sum(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("believed", {"fr": 1.0}), ("believed_from", {1.5: {"de": 1.0, "fr": 1.0}})],
+)
+def test_varieties_that_there_are_not_cannot_be_believed(task, key, value) -> None:
+    config = task.config.model_copy(update={key: value})
+    with pytest.raises(ConfigError, match=f"task.{key} names varieties.*fr"):
+        Listener(config, task.graphemes)
+
+
 @pytest.mark.slow
 def test_only_what_is_believed_is_said(manifest, model, batches) -> None:
     """An untrained model says letters of a language alone, and no other symbol."""

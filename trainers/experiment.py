@@ -109,7 +109,8 @@ class StageConfig(Config):
     data: AnyData | None = None
     """Replaces the whole section `data`."""
     freeze: tuple[Pattern, ...] = ()
-    """Regular expressions; variables whose path holds a match are not trained."""
+    """Regular expressions; variables whose path holds a match are not trained. Moving
+    statistics of batch normalisation go on."""
     compression: AnyCompression | None = None
     """What makes the model smaller while the stage trains it; nothing when absent."""
 

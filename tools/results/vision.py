@@ -11,7 +11,12 @@ RECIPES = (
     Recipe("googlenet/tiny", "test/top1", 0.95, _DIGITS, figures="ensemble"),
     *(
         Recipe(
-            f"googlenet/{name}_tiny", "test/top1", 0.95, _DIGITS, figures="compressed"
+            f"googlenet/{name}_tiny",
+            "test/top1",
+            0.95,
+            _DIGITS,
+            seeds=(0,),
+            figures="compressed",
         )
         for name in ("qat", "pruned", "compressed")
     ),
@@ -22,6 +27,7 @@ RECIPES = (
         "test/localization_error",
         0.05,
         _NOTHING,
+        seeds=(0,),
         asks="at most",
         figures="final",
     ),

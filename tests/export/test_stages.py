@@ -170,6 +170,7 @@ def test_amoebanet_in_a_chain_is_folded_and_equal(tmp_path):
     np.testing.assert_allclose(
         np.concatenate([outputs["logits"] for outputs in received]),
         made.model(images)["logits"],
+        rtol=1e-5,
         atol=1e-5,
     )
     # Batch normalisation has gone into the convolutions before it.

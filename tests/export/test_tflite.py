@@ -206,35 +206,25 @@ def test_quantization_rounds_and_saturates():
     np.testing.assert_array_equal(dequantize(quantize(values, plain), plain), values)
 
 
-GOOGLENET = ("googlenet", {"variant": "bn"}, 224, (57, 13, 0, 9, 0))
-INCEPTION_V4 = ("inception_v4", {}, 299, (149, 4, 14, 19, 0))
-INCEPTION_RESNET_V2 = ("inception_resnet_v2", {}, 299, (244, 4, 1, 43, 40))
-OPERATORS = ("CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D", "CONCATENATION", "ADD")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("network", "numbers", "num_bytes"),
-    [
-        (GOOGLENET, "float32", 27_997_484),
-        (GOOGLENET, "int8", 7_221_528),
-        (INCEPTION_V4, "int8", 43_478_544),
-        (INCEPTION_RESNET_V2, "float32", 223_073_504),
-    ],
+    ("numbers", "num_bytes"), [("float32", 27_997_484), ("int8", 7_221_528)]
 )
-def test_full_size_networks(network: tuple, numbers: str, num_bytes: int):
-    # Bytes and operators were measured on these networks before this code was written.
-    name, fields, side, counts = network
-    model = tfmodels.build(name, **fields).deploy()
-    images = np.random.default_rng(0).uniform(-1, 1, (2, side, side, 3))
+def test_a_full_size_network(numbers: str, num_bytes: int):
+    # Bytes and operators were measured on this network before this code was written.
+    model = tfmodels.build("googlenet", variant="bn").deploy()
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 224, 224, 3))
     content = convert(
         model,
-        endpoints_of([1, side, side, 3]),
+        endpoints_of([1, 224, 224, 3]),
         numbers,
         samples(images.astype(np.float32)) if numbers == "int8" else None,
     )
     assert len(content) == pytest.approx(num_bytes, rel=0.01)
-    found = count_operators(content)
-    assert found.pop("MEAN") == found.pop("FULLY_CONNECTED") == 1
-    expected = dict(zip(OPERATORS, counts, strict=True))
-    assert found == {kind: count for kind, count in expected.items() if count}
+    assert count_operators(content) == {
+        "CONV_2D": 57,
+        "MAX_POOL_2D": 13,
+        "CONCATENATION": 9,
+        "MEAN": 1,
+        "FULLY_CONNECTED": 1,
+    }

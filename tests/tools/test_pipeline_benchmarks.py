@@ -6,7 +6,6 @@ import pytest
 
 from tfmodels.errors import CheckFailed
 from tfmodels.errors import ConfigError
-from tools.benchmark.pipeline_memory import pipeline_memory
 from tools.benchmark.pipeline_model import Sizes
 from tools.benchmark.pipeline_model import pipeline_rival
 from tools.benchmark.pipeline_peer import pipeline_peer
@@ -84,15 +83,6 @@ def test_speed() -> None:
         assert efficiency > 0
         assert found["makespan_milliseconds"][name] > 0
         assert found["planned_milliseconds"][name] > 0
-
-
-@pytest.mark.slow
-@several_cores
-def test_memory() -> None:
-    sizes = Sizes(num_layers=4, model_dim=32, length=15)
-    found = pipeline_memory(num_steps=2, sizes=sizes, inline=False)
-    assert found["gpipe_always_over_never"] < 0.6
-    assert found["1f1b_over_gpipe"] < 0.8
 
 
 @pytest.mark.slow

@@ -16,7 +16,6 @@ VARIANTS = {
     "mean": {},
     "conv": ENCODERS["conv"],
     "weight": {"conditioning": CONDITIONINGS["weight"]},
-    "weight_alone": {"conditioning": CONDITIONINGS["weight_alone"]},
     "location": {"attention": LOCATION},
 }
 

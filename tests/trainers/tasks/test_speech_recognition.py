@@ -413,9 +413,8 @@ def test_what_does_not_fit(manifest) -> None:
 
 @pytest.mark.slow
 def test_it_learns_and_resumes_and_then_lowers_word_errors(manifest, tmp_path) -> None:
-    """Two stages, compiled with XLA."""
     values = experiment(manifest).plain()
-    values["run"] = {**values["run"], "steps": None, "xla": True}
+    values["run"] = {**values["run"], "steps": None}
     risk = {"kind": "minimum_word_error", "num_answers": 2, "max_length_factor": 0.5}
     values["stages"] = [
         {"name": "likelihood", "steps": 40},

@@ -144,8 +144,7 @@ def partitioning(stages: int) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", ["gpipe", "1f1b"])
-@pytest.mark.parametrize("micro_batches", [4, 8])
+@pytest.mark.parametrize(("schedule", "micro_batches"), [("gpipe", 8), ("1f1b", 4)])
 def test_stages_work_at_the_same_time(
     tmp_path: Path, schedule: str, micro_batches: int
 ) -> None:
@@ -157,14 +156,3 @@ def test_stages_work_at_the_same_time(
     assert 0.99 * ideal <= found["seconds"] <= 1.1 * ideal
     assert found["makespan"] == pytest.approx(ideal, rel=0.1)
     assert found["bubble"] == pytest.approx(3 / (micro_batches + 3), abs=0.04)
-
-
-@pytest.mark.slow
-def test_one_micro_batch_is_no_faster_than_one_device(tmp_path: Path) -> None:
-    seconds = []
-    for stages in (1, 4):
-        file = tmp_path / f"partitioning_{stages}.json"
-        file.write_text(partitioning(stages))
-        found = measured(TIME, str(stages), "1", "1f1b", str(file))
-        seconds.append(found["seconds"])
-    assert seconds[1] >= 0.95 * seconds[0]

@@ -49,6 +49,7 @@ def compress_command(
         {**values, "sparsity": sparsity, "clusters": clusters}
     )
     import trainers
+    from export.model_optimization.compressing import check
     from export.model_optimization.compressing import compress
     from tools.convert.runs import new_folder
     from tools.convert.runs import write_run
@@ -58,6 +59,7 @@ def compress_command(
 
     folder = new_folder(workdir)
     experiment = RunFolder(run).experiment(overrides or ())
+    check(experiment)
     results: list[Compressed] = []
 
     def arrays() -> "Mapping[str, np.ndarray]":

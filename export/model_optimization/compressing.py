@@ -20,8 +20,7 @@ from export.lite_runtime import LiteProgram
 from export.model_optimization.config import LibraryCompression
 from export.model_optimization.description import Arrays
 from export.model_optimization.description import describe
-from export.model_optimization.description import plain_sums
-from export.model_optimization.description import refusal
+from export.model_optimization.description import integer_form
 from export.model_optimization.description import scaled
 from export.model_optimization.description import weights_of
 from export.model_optimization.process import check_installed
@@ -38,7 +37,6 @@ from trainers.runs import load_run
 from trainers.totals import sum_totals
 
 _LARGEST_DIFFERENCE = 1e-5
-_NO_INTEGERS = "LocalResponseNormalization"
 
 
 class Compressed(NamedTuple):
@@ -84,15 +82,13 @@ def compress(
       CheckFailed: a model does not compute there what it computes here, or the TFLite
         file is not integer-only.
     """
-    check_installed()
-    _check(RunFolder(Path(workdir)).experiment(overrides))
+    check(RunFolder(Path(workdir)).experiment(overrides))
     run = load_run(workdir, [*overrides, "run.precision=float32"])
     model: Any = run.model
     description, weights = describe(model), weights_of(model)
     factors: Mapping[str, float] = {}
     if settings.method == "quantize":
-        _check_integer_forms(description)
-        factors = plain_sums(model, description)
+        factors = integer_form(model, description)
     batch = next(iter(run.task.dataset("train", start=run.step)))
     probe = np.asarray(run.task.inputs(batch))
     with tempfile.TemporaryDirectory() as name:
@@ -128,8 +124,14 @@ def compress(
     return Compressed(made, figures, program)
 
 
-def _check(experiment: Experiment) -> None:
-    """Refuses a run that learns something else than classes of images."""
+def check(experiment: Experiment) -> None:
+    """Finds out whether runs of an experiment can be taken, but for their layers.
+
+    Raises:
+      ConfigError: it learns something else than classes of images.
+      DataError: tensorflow-model-optimization is not installed.
+    """
+    check_installed()
     last = experiment.training_stages()[-1]
     wanted = {"task": "image_classification", "objective": "cross_entropy"}
     found = {"task": experiment.task.kind, "objective": last.objective.kind}
@@ -148,18 +150,12 @@ def _check(experiment: Experiment) -> None:
         )
 
 
-def _check_integer_forms(description: Mapping[str, Any]) -> None:
-    for layer in description["layers"]:
-        if layer["class"] == _NO_INTEGERS:
-            raise refusal(layer["name"], f"{_NO_INTEGERS} for quantize", _NO_INTEGERS)
-
-
 def _losses(experiment: Experiment, outputs: Mapping[str, str]) -> dict[str, Any]:
     """The losses of a run's last stage, for the worker."""
     objective = experiment.training_stages()[-1].objective
     if not isinstance(objective, CrossEntropyConfig):
         raise TypeError(f"{objective.kind} has been refused")
-    main, *heads = outputs
+    _, *heads = outputs
     factors = objective.auxiliary_weights
     model: Any = experiment.model
     return {
@@ -206,9 +202,9 @@ def _compare(model: Any, probe: np.ndarray, outputs: Arrays, when: str) -> None:
         error = np.max(np.abs(theirs - ours)) / max(np.ptp(ours), 1e-30)
         if not error <= _LARGEST_DIFFERENCE:
             raise CheckFailed(
-                f"The model is not the same in tf-keras. Expected {name} {when} training"
-                f" to differ by at most {_LARGEST_DIFFERENCE} of its range. Received"
-                f" {error:.2g}."
+                f"The model is not the same in tf-keras. Expected {name} {when}"
+                f" training to differ by at most {_LARGEST_DIFFERENCE} of its range."
+                f" Received {error:.2g}."
             )
 
 

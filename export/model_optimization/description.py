@@ -16,8 +16,8 @@ from tfmodels.layers.normalization import LocalResponseNormalization
 from tfmodels.layers.residual import ScaledAdd
 
 Description = dict[str, Any]
-"""``layers``: a list of ``name``, ``class``, ``config`` and ``inputs``, names of earlier
-layers. ``outputs``: name of a layer by that of the output, the class scores first."""
+"""``layers``: a list of ``name``, ``class``, ``config`` and ``inputs``, names of
+earlier layers. ``outputs``: layers by the names of the outputs, class scores first."""
 
 Arrays = dict[str, np.ndarray]
 """Weights by the paths of variables, ``layer/variable``."""
@@ -33,6 +33,7 @@ _NAMES: Mapping[type, str] = {
     keras.layers.BatchNormalization: "BatchNormalization",
 }
 _MAIN = "logits"
+_FLOATING = "LocalResponseNormalization"
 
 
 def describe(model: keras.Model) -> Description:
@@ -103,18 +104,20 @@ def weights_of(model: keras.Model) -> Arrays:
     return {v.path: keras.ops.convert_to_numpy(v) for v in model.weights}
 
 
-def plain_sums(model: keras.Model, description: Description) -> dict[str, float]:
+def integer_form(model: keras.Model, description: Description) -> dict[str, float]:
     """Makes scaled sums plain ones, for weights that hold the scale.
+
+    The library imitates integers in layers of Keras only.
 
     Args:
       model: what was described.
       description: of the model; changed where it is.
 
     Returns:
-      Factors by the paths of variables: what the plain graph's weights are of the model's.
+      Factors by the paths of variables, of weights that are multiplied.
 
     Raises:
-      ConfigError: no layer can take in a scale.
+      ConfigError: no layer can take in a scale, or a layer has no integer form.
     """
     carriers = {
         follower.name: layer
@@ -124,6 +127,8 @@ def plain_sums(model: keras.Model, description: Description) -> dict[str, float]
     }
     factors: dict[str, float] = {}
     for entry in description["layers"]:
+        if entry["class"] == _FLOATING:
+            raise refusal(entry["name"], f"{_FLOATING} for integers", _FLOATING)
         if entry["class"] != "ScaledAdd":
             continue
         if entry["name"] not in carriers:

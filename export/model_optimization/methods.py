@@ -35,7 +35,7 @@ class Result(NamedTuple):
 
 
 def prune(model: Any, train: Train, settings: Mapping[str, Any], steps: int) -> Result:
-    """Makes weights of small magnitude 0 in the first half of `steps`, more and more."""
+    """Makes small weights 0, more and more in the first half of `steps`."""
     end = max(1, steps // 2)
     every = max(1, end // _MOST_PRUNINGS)
     schedule = tfmot.sparsity.keras.PolynomialDecay(
@@ -105,7 +105,8 @@ def _integers(model: Any) -> bytes:
     deployed = tf_keras.Model(model.inputs, model.outputs[0])
     image = tf.TensorSpec([1, *model.inputs[0].shape[1:]], tf.float32, "image")
     module = tf.Module()
-    module.model = deployed
+    # Not the model, or each of its layers is saved as a function too.
+    module.held = deployed.variables
     module.classify = tf.function(
         lambda image: {"logits": deployed(image, training=False)},
         input_signature=[image],

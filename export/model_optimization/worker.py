@@ -83,10 +83,10 @@ def _main(folder: Path) -> None:
     outputs: dict[str, np.ndarray] = {}
 
     def look(when: str, model: Any) -> None:
-        answers = model.predict(probe, verbose=0)
+        answers = model(probe, training=False)
         answers = answers if len(names) > 1 else [answers]
         for name, values in zip(names, answers, strict=True):
-            outputs[f"{when}/{name}"] = values
+            outputs[f"{when}/{name}"] = values.numpy()
 
     model = rebuild(job["description"])
     with np.load(folder / "weights.npz") as arrays:

@@ -146,5 +146,6 @@ def scaled(arrays: Arrays, factors: Mapping[str, float], back: bool = False) -> 
     made = dict(arrays)
     for name, factor in factors.items():
         exact = arrays[name].astype(np.float64)
-        made[name] = np.float32(exact / factor if back else exact * factor)
+        exact = exact / factor if back else exact * factor
+        made[name] = exact.astype(np.float32)
     return made

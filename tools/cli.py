@@ -16,6 +16,7 @@ from tools import raml
 from tools import recognition
 from tools.benchmark.command import benchmark_command
 from tools.clipping import clipping_command
+from tools.compress import compress_command
 from tools.convert.command import app as convert
 from tools.demo import demo_command
 from tools.describe import describe_command
@@ -57,6 +58,7 @@ app.command("evaluate")(_with_tensorflow(evaluate_command))
 app.command("predict")(_with_tensorflow(predict_command))
 app.command("export")(_with_tensorflow(export_command))
 app.command("verify")(_with_tensorflow(verify_command))
+app.command("compress")(_with_tensorflow(compress_command))
 app.command("clipping")(_with_tensorflow(clipping_command))
 app.command("describe")(_with_tensorflow(describe_command))
 app.command("plan")(_with_tensorflow(plan_command))

@@ -38,11 +38,6 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         {**LARGE, "padding": "same", "block_counts": (1, 1, 1), "auxiliary_head": None},
     ),
 }
-FULL = [
-    ("googlenet", {"variant": "bn"}),
-    ("inception_v4", {}),
-    ("inception_resnet_v2", {}),
-]
 
 
 def drawn(kind: str, settings: dict[str, Any]) -> keras.Model:
@@ -70,7 +65,7 @@ def assert_same(folder: Path, model: keras.Model) -> None:
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         largest = np.max(np.abs(found[name] - values.numpy()))
-        assert largest <= 1e-6 * np.ptp(values.numpy()), name
+        assert largest <= 2e-6 * np.ptp(values.numpy()), name
     names = json.loads((folder / "names.json").read_text())
     assert sorted(names) == sorted(layer.name for layer in model.layers)
 
@@ -94,9 +89,8 @@ def there_and_back(tmp_path: Path, *cases: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "settings"), FULL, ids=lambda each: str(each))
-def test_full_networks(tmp_path: Path, kind: str, settings: dict[str, Any]):
-    model = drawn(kind, settings)
+def test_a_full_network(tmp_path: Path):
+    model = drawn("inception_resnet_v2", {})
     elsewhere.write(tmp_path / "one", model, images(model))
     elsewhere.rebuild(tmp_path / "one")
     assert_same(tmp_path / "one", model)

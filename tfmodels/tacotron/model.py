@@ -16,12 +16,12 @@ from tfmodels.tacotron.config import TacotronConfig
 from tfmodels.tacotron.convolutions import there
 from tfmodels.tacotron.decoder import Decoded
 from tfmodels.tacotron.decoder import Decoder
-from tfmodels.tacotron.decoder import State
 from tfmodels.tacotron.encoders import ResidualEncoder
 from tfmodels.tacotron.encoders import TextEncoder
 from tfmodels.tacotron.free_running import free_run
 from tfmodels.tacotron.languages import among_told
 from tfmodels.tacotron.postnet import PostNet
+from tfmodels.tacotron.stepping import State
 
 _RESIDUAL = 2
 

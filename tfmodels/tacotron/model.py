@@ -173,8 +173,8 @@ class Tacotron(keras.Model):
         return {name: tf.cast(each, tf.float32) for name, each in outputs.items()}
 
     def normalised(self, mel: tf.Tensor) -> tf.Tensor:
-        """Log energies, float32 [..., M], in normalised units."""
-        return (mel - value(self.mel_mean)) / value(self.mel_std)
+        """Log energies, floating-point [..., M], in normalised units, float32."""
+        return (tf.cast(mel, tf.float32) - value(self.mel_mean)) / value(self.mel_std)
 
     def energies(self, mel: tf.Tensor) -> tf.Tensor:
         """The inverse of `normalised`."""

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tfmodels.layers.lstm import LSTM
 from tfmodels.layers.lstm import gated
 from tfmodels.layers.lstm import value
+from tfmodels.layers.unrolled import Affine
 from tfmodels.layers.unrolled import Part
 from tfmodels.layers.unrolled import Times
 from tfmodels.tacotron.attention import Memory
@@ -49,7 +50,7 @@ def stepping(
     """
     shifts = language_shifts(config, lstms, memory)
     values, decoder = memory["values"], config.decoder
-    maps = {"context": (values,)}
+    maps: dict[str, Affine] = {"context": (values,)}
     for name, lstm in zip(("low", "high"), lstms, strict=True):
         known = lstm.kernel.shape[0] - config.memory_dim - config.fed_dim
         kernel = value(lstm.kernel)

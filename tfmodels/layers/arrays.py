@@ -5,16 +5,17 @@ from typing import Any
 import tensorflow as tf
 
 
-def new_arrays(like: tf.Tensor, widths: Any) -> list[tf.TensorArray]:
+def new_arrays(like: tf.Tensor, widths: Any, dtype: Any = None) -> list[tf.TensorArray]:
     """Arrays for values [b, width] of each step, the width None where it varies.
 
     Args:
       like: floating-point [T, b, ...]; it has as many steps and rows.
       widths: of each array. Shapes are given, since TFLite has no arrays without.
+      dtype: of the values; that of `like` if None.
     """
     return [
         tf.TensorArray(
-            like.dtype, tf.shape(like)[0], element_shape=[like.shape[1], width]
+            dtype or like.dtype, tf.shape(like)[0], element_shape=[like.shape[1], width]
         )
         for width in widths
     ]

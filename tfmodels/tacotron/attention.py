@@ -1,6 +1,5 @@
 """Location-sensitive attention (arXiv 1506.07503; arXiv 1712.05884)."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -8,6 +7,8 @@ import tensorflow as tf
 
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
+from tfmodels.layers.unrolled import Part
+from tfmodels.layers.unrolled import Times
 from tfmodels.tacotron.config import AttentionConfig
 
 Memory = dict[str, tf.Tensor]
@@ -62,29 +63,31 @@ class LocationAttention(keras.layers.Layer):
         """The sum of attention before the first step, zeros, float32 [b, N]."""
         return tf.zeros_like(memory["mask"])
 
-    def attender(
-        self, memory: Memory
-    ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    def attender(self, memory: Memory) -> Part:
         """A function of the query, [b, H], the last attention and its sum so far,
         float32 [b, N], to the attention, exactly 0 on padding, and the next sum."""
         keys, mask = memory["keys"], memory["mask"]
-        query_kernel, score = value(self.query_kernel), value(self.score_kernel)[:, 0]
         # Far below all scores, in float16 too.
         padding = (1 - mask) * 3e4
         located = self._locator(keys)
 
-        def attend(query: Any, last: Any, total: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        def attend(
+            times: Times, learned: Any, query: Any, last: Any, total: Any
+        ) -> Any:
             seen = tf.stack([last, total], -1) if self._both else total[..., None]
-            hidden = keys + tf.matmul(query, query_kernel)[:, None]
-            hidden += located(tf.cast(seen, keys.dtype))
-            scores = tf.reduce_sum(tf.tanh(hidden) * score, -1)
+            hidden = located.function(times, learned, tf.cast(seen, keys.dtype))
+            hidden += times("query", query)[:, None]
+            scores = tf.reduce_sum(tf.tanh(hidden) * learned["score"], -1)
             made = tf.nn.softmax(tf.cast(scores, tf.float32) - padding) * mask
             return made, total + made
 
-        return attend
+        maps = {"query": (value(self.query_kernel),), **located.maps}
+        score = value(self.score_kernel)[:, 0]
+        return Part(attend, maps, {"score": score, **located.learned})
 
-    def _locator(self, keys: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
-        """From past attention, [b, N, I], to what hidden nodes see of it, [b, N, A].
+    def _locator(self, keys: tf.Tensor) -> Part:
+        """From past attention, [b, N, I], to keys and what hidden nodes see of it, [b,
+        N, A].
 
         Filters and the product after them are one kernel; of short texts it is spread
         out once into a Toeplitz matrix, so that a step is a single product.
@@ -95,14 +98,16 @@ class LocationAttention(keras.layers.Layer):
         kernel = tf.reshape(product(filters, location), [size, inputs, width])
         length = keys.shape[1]
 
-        def filtered(seen: tf.Tensor) -> tf.Tensor:
+        def filtered(_: Times, learned: Any, seen: tf.Tensor) -> tf.Tensor:
             steps = tf.shape(seen)[1]
             padded = tf.pad(seen, [[0, 0], [before, size - 1 - before], [0, 0]])
             parts = [padded[:, i : i + steps] for i in range(size)]
-            return product(tf.concat(parts, -1), tf.reshape(kernel, [-1, width]))
+            made = product(tf.concat(parts, -1), learned["filters"])
+            return learned["keys"] + made
 
         if length is None or length > _LONGEST_AS_MATRIX:
-            return filtered
+            kernel = tf.reshape(kernel, [-1, width])
+            return Part(filtered, {}, {"filters": kernel, "keys": keys})
         # Of output j the input i meets the filter's place i - j + before.
         place = tf.range(length)[:, None] - tf.range(length)[None] + before
         inside = (place >= 0) & (place < size)
@@ -112,8 +117,9 @@ class LocationAttention(keras.layers.Layer):
             tf.transpose(spread, (0, 2, 1, 3)), [length * inputs, length * width]
         )
 
-        def multiplied(seen: tf.Tensor) -> tf.Tensor:
-            made = tf.matmul(tf.reshape(seen, [-1, length * inputs]), spread)
+        def multiplied(times: Times, _: Any, seen: tf.Tensor) -> tf.Tensor:
+            made = times("spread", tf.reshape(seen, [-1, length * inputs]))
             return tf.reshape(made, [-1, length, width])
 
-        return multiplied
+        keys = tf.reshape(keys, [-1, length * width])
+        return Part(multiplied, {"spread": (spread, keys)}, {})

@@ -7,26 +7,21 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tfmodels.layers.arrays import new_arrays
-from tfmodels.layers.arrays import stack
-from tfmodels.layers.arrays import write
 from tfmodels.layers.lstm import LSTM
-from tfmodels.layers.lstm import gated
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
 from tfmodels.layers.seeded import kept
 from tfmodels.layers.seeded import uniforms
+from tfmodels.layers.unrolled import Part
+from tfmodels.layers.unrolled import unrolled
 from tfmodels.tacotron.attention import Memory
 from tfmodels.tacotron.config import DecoderConfig
 from tfmodels.tacotron.config import TacotronConfig
-from tfmodels.tacotron.languages import language_shifts
 from tfmodels.tacotron.mixture import attention_of
-from tfmodels.tacotron.recurrent import zoned
+from tfmodels.tacotron.stepping import State
+from tfmodels.tacotron.stepping import fed
+from tfmodels.tacotron.stepping import stepping
 
-State = dict[str, tf.Tensor]
-"""``h1``, ``c1``, ``h2``, ``c2`` floating-point [b, H]; ``context`` floating-point [b,
-C]; ``alignment`` float32 [b, N]; ``cumulative`` what attention remembers of all steps:
-its sum, float32 [b, N], or of a mixture its means, float32 [b, K]."""
 _PRENET = 1
 _ZONEOUT = 3
 _PRENET_LAYERS = 2
@@ -140,35 +135,19 @@ class Decoder(keras.layers.Layer):
         """
         most = before.shape[1]
         x = self._prenet(before, self.noise(seed, most))
-        low, high = (self._fed(number, memory) for number in (0, 1))
         kernel = value(self.lstms[0].kernel)[: x.shape[-1]]
-        sums = tf.transpose(product(x, kernel), (1, 0, 2)) + low
-        step = self._stepper(memory, high)
-        keep = self._keep(seed, most) if training else None
-        names = ("h1", "c1", "h2", "c2", "context", "alignment", "cumulative")
-        first = self.initial_state(memory)
-        count = tf.minimum(tf.reduce_max(steps), most)
-        widths = [first[name].shape[-1] for name in ("h2", "context")]
-        arrays = new_arrays(sums, widths)
-        arrays += new_arrays(tf.cast(sums, tf.float32), [memory["mask"].shape[-1]])
-
-        def body(t: Any, state: Any, kept_arrays: Any) -> Any:
-            masks = None if keep is None else keep[t]
-            after = step(sums[t], dict(zip(names, state, strict=True)), masks)
-            made = (after["h2"], after["context"], after["alignment"])
-            written = write(kept_arrays, t, made)
-            return t + 1, [after[name] for name in names], written
-
-        _, _, arrays = tf.while_loop(
-            lambda t, *_: t < count,
-            body,
-            (0, [first[name] for name in names], arrays),
-            maximum_iterations=most,
+        sums = tf.transpose(product(x, kernel), (1, 0, 2))
+        made = unrolled(
+            self._stepping(memory),
+            sums + fed(self._config, self.lstms[0], memory),
+            self._keep(seed, most) if training else None,
+            self.initial_state(memory),
+            tf.minimum(tf.reduce_max(steps), most),
+            ("h2", "context", "alignment"),
         )
-        widths.append(memory["mask"].shape[-1])
         h2, context, alignment = (
             tf.ensure_shape(tf.transpose(each, (1, 0, 2)), [None, most, None])
-            for each in stack(arrays, widths)
+            for each in made
         )
         frames, stop = self._shown(tf.concat([h2, context], -1))
         frames = tf.reshape(
@@ -193,13 +172,15 @@ class Decoder(keras.layers.Layer):
         """A function of all but the memory that does what `step` does, for loops: what
         depends on the memory alone is computed here, once."""
         kernel = value(self.lstms[0].kernel)[: self._config.decoder.prenet_dim]
-        low, high = (self._fed(number, memory) for number in (0, 1))
-        following = self._stepper(memory, high)
+        low, following = (
+            fed(self._config, self.lstms[0], memory),
+            self._stepping(memory),
+        )
         shape = [-1, self._config.frames_per_step, self._config.mel_bins]
 
         def step(frame: Any, state: State, noise: Any) -> tuple[Decoded, State]:
             sums = tf.matmul(self._prenet(frame, noise), kernel) + low
-            after = following(sums, state, None)
+            after = following(sums, None, state)
             seen = tf.concat([after["h2"], after["context"]], -1)
             frames, stop = self._shown(seen)
             frames = tf.reshape(frames, shape)
@@ -207,62 +188,9 @@ class Decoder(keras.layers.Layer):
 
         return step
 
-    def _fed(self, number: int, memory: Memory) -> tf.Tensor:
-        """What biases and the condition add to an LSTM's sums, [b, 4 H]."""
-        lstm, fed = self.lstms[number], self._config.fed_dim
-        kernel = value(lstm.kernel)
-        if not fed:  # oneDNN ends the process over a product of nothing
-            return lstm.add_biases(tf.zeros([1, kernel.shape[1]], kernel.dtype))
-        condition = memory["condition"]
-        return lstm.add_biases(
-            tf.matmul(condition[:, :fed], kernel[kernel.shape[0] - fed :])
-        )
-
-    def _stepper(self, memory: Memory, high: tf.Tensor) -> Any:
-        """From the first LSTM's sums of what is known, a state and masks, the next."""
-        attend = self.attention.attender(memory)
-        shifts = language_shifts(self._config, self.lstms, memory)
-        values, context_dim = memory["values"], self._config.memory_dim
-        parts = []
-        for lstm in self.lstms:
-            known = lstm.kernel.shape[0] - context_dim - self._config.fed_dim
-            kernel = value(lstm.kernel)
-            # The second one sees the first one's output, which is new at each step.
-            start = known if lstm is self.lstms[0] else 0
-            seen = kernel[start : known + context_dim]
-            parts.append(tf.concat([seen, value(lstm.recurrent_kernel)], 0))
-
-        def step(sums: tf.Tensor, state: State, masks: Any) -> State:
-            low_shift, high_shift = shifts(state["alignment"])
-            seen = tf.concat([state["context"], state["h1"]], -1)
-            h, c, _ = gated(
-                sums + tf.matmul(seen, parts[0]) + low_shift,
-                state["c1"],
-                None,
-                "standard",
-            )
-            h1, c1 = self._regularised((h, c), (state["h1"], state["c1"]), masks, 0)
-            alignment, cumulative = attend(h1, state["alignment"], state["cumulative"])
-            context = tf.matmul(tf.cast(alignment, values.dtype)[:, None], values)[:, 0]
-            seen = tf.concat([h1, context, state["h2"]], -1)
-            h, c, _ = gated(
-                high + tf.matmul(seen, parts[1]) + high_shift,
-                state["c2"],
-                None,
-                "standard",
-            )
-            h2, c2 = self._regularised((h, c), (state["h2"], state["c2"]), masks, 2)
-            return {
-                "h1": h1,
-                "c1": c1,
-                "h2": h2,
-                "c2": c2,
-                "context": context,
-                "alignment": alignment,
-                "cumulative": cumulative,
-            }
-
-        return step
+    def _stepping(self, memory: Memory) -> Part:
+        attention = self.attention.attender(memory)
+        return stepping(self._config, self.lstms, attention, memory)
 
     def _keep(self, seed: tf.Tensor, steps: int) -> tf.Tensor:
         """1 where an old state stays, or an output is dropped, [S, 4, b, H]."""
@@ -271,19 +199,6 @@ class Decoder(keras.layers.Layer):
         keep = tf.cast(drawn < decoder.rate, self.compute_dtype)
         keep = tf.reshape(keep, [-1, steps, 4, decoder.hidden_dim])
         return tf.transpose(keep, (1, 2, 0, 3))
-
-    def _regularised(self, new: Any, old: Any, masks: Any, place: int) -> Any:
-        decoder = self._config.decoder
-        if decoder.regulariser == "zoneout":
-            keep = (
-                [decoder.rate] * 2
-                if masks is None
-                else [masks[place], masks[place + 1]]
-            )
-            return [zoned(*each) for each in zip(new, old, keep, strict=True)]
-        if masks is None:
-            return new
-        return new[0] * (1 - masks[place]) / (1 - decoder.rate), new[1]
 
     def _shown(self, seen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Frames of steps, side by side, and stop logits, from [..., H + C]."""

@@ -5,7 +5,6 @@ first that of the first symbol. Texts are told by the first symbol's vector, and
 others differ by is added, so that a text in one language is said exactly as without.
 """
 
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +12,12 @@ import tensorflow as tf
 
 from tfmodels.layers.lstm import LSTM
 from tfmodels.layers.lstm import value
+from tfmodels.layers.unrolled import Part
+from tfmodels.layers.unrolled import Times
 from tfmodels.tacotron.attention import Memory
 from tfmodels.tacotron.config import TacotronConfig
+
+_SHIFTS = ("low_shift", "high_shift")
 
 
 def among_told(config: TacotronConfig, switches: tf.Tensor) -> tf.Tensor:
@@ -34,21 +37,22 @@ def among_told(config: TacotronConfig, switches: tf.Tensor) -> tf.Tensor:
 
 def language_shifts(
     config: TacotronConfig, lstms: Sequence[LSTM], memory: Memory
-) -> Callable[[tf.Tensor], tuple[Any, Any]]:
+) -> Part:
     """A function of the last attention, float32 [b, N], to what the languages of those
     symbols add to the sums of both LSTMs, [b, 4 H]; 0 without ``switches``."""
     if "switches" not in memory:
-        return lambda alignment: (0.0, 0.0)
-    switches, kernels = memory["switches"], []
-    for lstm in lstms:
+        return Part(lambda times, learned, alignment: (0.0, 0.0), {}, {})
+    switches = memory["switches"]
+    maps = {"switches": (switches,)}
+    for name, lstm in zip(_SHIFTS, lstms, strict=True):
         first = lstm.kernel.shape[0] - config.fed_dim
         first += config.speaker_dim if config.num_speakers else 0
-        kernels.append(value(lstm.kernel)[first : first + config.language_dim])
+        maps[name] = (value(lstm.kernel)[first : first + config.language_dim],)
 
-    def shifts(alignment: tf.Tensor) -> tuple[Any, Any]:
+    def shifts(times: Times, _: Any, alignment: tf.Tensor) -> list[tf.Tensor]:
         total = tf.reduce_sum(alignment, -1, keepdims=True)
         share = tf.cast(tf.math.divide_no_nan(alignment, total), switches.dtype)
-        far = tf.matmul(share[:, None], switches)[:, 0]
-        return tf.matmul(far, kernels[0]), tf.matmul(far, kernels[1])
+        far = times("switches", share)
+        return [times(name, far) for name in _SHIFTS]
 
-    return shifts
+    return Part(shifts, maps, {})

@@ -1,13 +1,14 @@
 """Attention of a mixture of normal distributions that only go on (arXiv 1910.10288)."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfmodels.layers.lstm import value
+from tfmodels.layers.unrolled import Part
+from tfmodels.layers.unrolled import Times
 from tfmodels.tacotron.attention import LocationAttention
 from tfmodels.tacotron.attention import Memory
 from tfmodels.tacotron.config import MixtureConfig
@@ -57,19 +58,19 @@ class MixtureAttention(keras.layers.Layer):
         """The means before the first step, zeros, float32 [b, K]."""
         return tf.zeros([tf.shape(memory["mask"])[0], self.components])
 
-    def attender(
-        self, memory: Memory
-    ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    def attender(self, memory: Memory) -> Part:
         """A function of the query, [b, H], the last attention, float32 [b, N], and the
         means, float32 [b, K], to the attention and the next means."""
         mask = memory["mask"]
         place = tf.range(tf.shape(mask)[1], dtype=tf.float32)
-        kernels = value(self.hidden_kernel), value(self.kernel)
-        biases = value(self.hidden_bias), value(self.bias)
+        maps = {
+            "hidden": (value(self.hidden_kernel), value(self.hidden_bias)[None]),
+            "mixture": (value(self.kernel), value(self.bias)[None]),
+        }
 
-        def attend(query: Any, _: Any, means: Any) -> tuple[tf.Tensor, tf.Tensor]:
-            hidden = tf.tanh(tf.matmul(query, kernels[0]) + biases[0])
-            made = tf.cast(tf.matmul(hidden, kernels[1]) + biases[1], tf.float32)
+        def attend(times: Times, _: Any, query: Any, last: Any, means: Any) -> Any:
+            made = times("mixture", tf.tanh(times("hidden", query)))
+            made = tf.cast(made, tf.float32)
             weights, steps, widths = tf.split(made, 3, -1)
             means += tf.nn.softplus(steps)
             width = tf.nn.softplus(widths) + _LEAST_WIDTH
@@ -78,7 +79,7 @@ class MixtureAttention(keras.layers.Layer):
             shares = tf.exp(-0.5 * tf.square(far)) * height[..., None]
             return tf.reduce_sum(shares, 1) * mask, means
 
-        return attend
+        return Part(attend, maps, {})
 
 
 def attention_of(config: TacotronConfig) -> LocationAttention | MixtureAttention:

@@ -16,12 +16,12 @@ from tfmodels.tacotron.config import TacotronConfig
 from tfmodels.tacotron.convolutions import there
 from tfmodels.tacotron.decoder import Decoded
 from tfmodels.tacotron.decoder import Decoder
-from tfmodels.tacotron.decoder import State
 from tfmodels.tacotron.encoders import ResidualEncoder
 from tfmodels.tacotron.encoders import TextEncoder
 from tfmodels.tacotron.free_running import free_run
 from tfmodels.tacotron.languages import among_told
 from tfmodels.tacotron.postnet import PostNet
+from tfmodels.tacotron.stepping import State
 
 _RESIDUAL = 2
 
@@ -173,8 +173,8 @@ class Tacotron(keras.Model):
         return {name: tf.cast(each, tf.float32) for name, each in outputs.items()}
 
     def normalised(self, mel: tf.Tensor) -> tf.Tensor:
-        """Log energies, float32 [..., M], in normalised units."""
-        return (mel - value(self.mel_mean)) / value(self.mel_std)
+        """Log energies, floating-point [..., M], in normalised units, float32."""
+        return (tf.cast(mel, tf.float32) - value(self.mel_mean)) / value(self.mel_std)
 
     def energies(self, mel: tf.Tensor) -> tf.Tensor:
         """The inverse of `normalised`."""

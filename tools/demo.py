@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _PRESETS = ("tflite_float32", "tflite_int8")
 _CONFIG = "googlenet/tiny"
-# Half of the recipe, in which it learns nearly all that it will.
+# Most of what it learns takes half of the recipe. Integers may then answer otherwise for
+# 7 of 360 test digits; 0 to 4 have been seen.
 _CHANGES = (
-    "run.steps=12 epochs",
-    "run.evaluate_every=6 epochs",
-    "run.checkpoint_every=6 epochs",
+    "run.steps=15 epochs",
+    "export.min_agreement=0.98",
 )
 _SHOWN = (
     "googlenet: handwritten digits; multilingual_tts: speech, with the extra speech"
@@ -62,7 +62,7 @@ def _digits(workdir: Path) -> None:
 
     started = time.monotonic()
     run = workdir / "googlenet"
-    print_to_terminal(f"Training {_CONFIG} for 12 epochs in {run} ...")
+    print_to_terminal(f"Training {_CONFIG} for 15 epochs in {run} ...")
     trainers.train(_CONFIG, run, _CHANGES)
     picture, digit = _write_test_picture(workdir)
     rows: dict[str, tuple[str, ...]] = {}

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _PRESETS = ("tflite_float32", "tflite_int8")
 _CONFIG = "googlenet/tiny"
-# Most of what it learns takes half of the recipe. Integers may answer otherwise for 7 of
-# the 360 test digits; up to 4 have been seen.
+# Most of what it learns takes half of the recipe. Integers may answer otherwise for
+# 7 of the 360 test digits; up to 4 have been seen.
 _CHANGES = (
     "run.steps=15 epochs",
     "export.min_agreement=0.98",

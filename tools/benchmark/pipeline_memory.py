@@ -23,9 +23,7 @@ _RIVALS = {
 }
 
 
-def pipeline_memory(
-    num_steps: int = 5, sizes: Sizes = SIZES, inline: bool = True
-) -> dict[str, Any]:
+def pipeline_memory(num_steps: int = 5, sizes: Sizes = SIZES) -> dict[str, Any]:
     """Most bytes that steps allocate over what lies there between them, and ratios.
 
     That is activations, gradients and temporary results of two stages. All devices of
@@ -35,12 +33,10 @@ def pipeline_memory(
     Args:
       num_steps: steps that are looked at.
       sizes: of the model and its batches.
-      inline: look at tasks that are no calls of functions, too.
     """
     cores = two_cores()
     measured, planned = {}, {}
-    rivals = {n: r for n, r in _RIVALS.items() if inline or r["inline"] == "false"}
-    for name, strategy in rivals.items():
+    for name, strategy in _RIVALS.items():
         with ExitStack() as stack:
             rival = stack.enter_context(
                 pipeline_rival(sizes, cores, _COUNTING, stages=2, **strategy)
@@ -56,7 +52,7 @@ def pipeline_memory(
         "sizes": sizes.plain,
         "measured_bytes": measured,
         "planned_bytes": planned,
-        "planned_over_measured": {n: planned[n] / measured[n] for n in rivals},
+        "planned_over_measured": {n: planned[n] / measured[n] for n in _RIVALS},
         **{
             f"{schedule}_always_over_never": measured[f"{schedule}_always"]
             / measured[f"{schedule}_never"]

@@ -100,6 +100,7 @@ def test_the_benchmark_runs_at_a_size_that_says_nothing() -> None:
     found = synthesis_speed(rounds=1, steps=2, sizes=sizes)
     assert found["benchmark"] in BENCHMARKS
     assert found["real_time_factor"].keys() == {"tensorflow", "tflite"}
+    assert found["seconds_of_speech"] == pytest.approx(580 * 256 / 22_050, 0.02)
     assert found["decoder_step"].keys() == {"float32", "int8"}
     for step in found["decoder_step"].values():
         assert step["over_peer"]["ours"] > 0

@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-_WINDOW_SECONDS, _HOP_SECONDS = 0.025, 0.010
+FRAMES_PER_SECOND = 100
+"""At any sample rate."""
+_WINDOW_SECONDS = 0.025
 _PREEMPHASIS = 0.97
 _LEAST_FFT = 512
 # The features assume samples of 16 bits.
@@ -60,7 +62,7 @@ class LogMel(keras.layers.Layer):
     @property
     def hop(self) -> int:
         """Samples between the beginnings of neighbouring frames."""
-        return round(_HOP_SECONDS * self.sample_rate)
+        return round(self.sample_rate / FRAMES_PER_SECOND)
 
     def num_frames(self, num_samples: Any) -> Any:
         """Frames of so many samples, an int or an int32 tensor like the argument."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
-from tfmodels.errors import ConfigError
+from tfmodels.errors import DataError
 from tools.prepare.sound import write_wave
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def timed(
       output: copies become 16-bit WAV files in its folder ``faded``.
 
     Raises:
-      ConfigError: recordings are to be faded, and tensorflow-io is not there.
-      DataError: a recording cannot be read.
+      DataError: a recording cannot be read, or is to be faded, and tensorflow-io is
+        not installed.
     """
     from rich.progress import track
 
@@ -85,8 +85,8 @@ def _open_fade(milliseconds: float) -> "Fade":
             warnings.simplefilter("ignore")
             import tensorflow_io as tfio
     except ImportError:
-        raise ConfigError(
-            "--fade: tensorflow-io is not there. Expected the extra io: pip install"
+        raise DataError(
+            "--fade: tensorflow-io is not installed. Expected the extra io: pip install"
             f" 'tfmodels[io]'. Received --fade {milliseconds:g}."
         ) from None
 

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfmodels.audio.log_mel import FRAMES_PER_SECOND
 from tfmodels.errors import ConfigError
 from trainers.tasks.config import SpeechRecognitionConfig
-
-FRAMES_PER_SECOND = 100
-"""Of `tfmodels.audio.log_mel.LogMel`."""
 
 
 class Beliefs:

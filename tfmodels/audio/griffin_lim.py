@@ -25,7 +25,7 @@ class GriffinLim:
     def __init__(
         self,
         preset: MelPreset,
-        iterations: int = 60,
+        iterations: int = 40,
         momentum: float = 0.99,
         updates: int = 50,
     ) -> None:
@@ -33,7 +33,7 @@ class GriffinLim:
 
         Args:
           preset: what made the spectra.
-          iterations: of the phases.
+          iterations: of the phases; 60 are 0.02 dB nearer to recordings.
           momentum: how far each goes beyond the plain algorithm's; 0 is that.
           updates: of the magnitudes.
         """

@@ -67,7 +67,7 @@ def synthesis_speed(
     """Seconds of computing for a second of speech, and steps of a decoder per second.
 
     `real_time_factor` (asked: below 0.1) is that of ``multilingual_tts/tiny``, a text
-    of 24 symbols on one core, encoder, decoder, post-net and 60 iterations of Griffin
+    of 24 symbols on one core, encoder, decoder, post-net and 40 iterations of Griffin
     and Lim's algorithm: in a graph, and with the parts of a file for a device around
     which a host loops, the vocoder in a graph. Weights are fresh ones but for those
     that end a text: it lasts as long as one may, 580 frames.

@@ -1,6 +1,7 @@
 """Four virtual CPU devices, fixed seeds, and what tests of many rooms only read."""
 
 import fcntl
+import gc
 import os
 import shutil
 from collections.abc import Callable
@@ -30,6 +31,10 @@ tf.config.set_logical_device_configuration(
 )
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes, each with a core
     tf.config.threading.set_intra_op_parallelism_threads(1)
+
+# Tracing makes many objects; what is imported by now need not be looked through again.
+gc.freeze()
+gc.set_threshold(100_000, 20, 100)
 
 Make = Callable[[str, Callable[[Path], object]], Path]
 

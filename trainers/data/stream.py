@@ -94,7 +94,8 @@ class Stream:
             }
 
         stop = tf.int64.max if endless else steps * batches
-        return tf.data.Dataset.range(start * batches, stop).map(record)
+        numbers = tf.data.Dataset.range(start * batches, stop)
+        return numbers.with_options(_untuned()).map(record)
 
     def _num_owned(self, shard: Shard) -> int:
         """How many examples are of the groups that a pipeline owns."""
@@ -114,6 +115,17 @@ class Stream:
         owned = len(range(shard.index, groups, shard.count))
         group = shard.index + shard.count * (position % owned)
         return group + groups * (position // owned)
+
+
+def _untuned() -> tf.data.Options:
+    """Options of whatever is made of a dataset: AUTOTUNE is as many as there are cores.
+
+    What tunes a pipeline while it runs has a thread, for which the end of an iterator
+    may wait up to a minute (TensorFlow 2.21).
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def steps_per_epoch(

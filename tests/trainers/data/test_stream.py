@@ -230,3 +230,10 @@ def test_each_group_has_one_owner(groups, count):
 def test_a_worker_without_a_group_is_an_error():
     with pytest.raises(ConfigError, match="at most 3 of them"):
         Stream(12, 2, num_groups=3).endless(Shard(0, 4, own=True), 0)
+
+
+def test_no_thread_tunes_what_is_made_of_a_stream() -> None:
+    stream = Stream(8, 4)
+    for records in (stream.endless(Shard(), 0), stream.single_pass(Shard())):
+        made = records.map(lambda record: record["index"], tf.data.AUTOTUNE)
+        assert made.prefetch(tf.data.AUTOTUNE).options().autotune.enabled is False

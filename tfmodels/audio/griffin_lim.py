@@ -59,7 +59,7 @@ class GriffinLim:
         Returns:
           float32 [b, hop * T], 0 behind an utterance's end.
         """
-        samples, _ = self.invert(self.magnitudes(log_mel, lengths))
+        samples = self.invert(self.magnitudes(log_mel, lengths))
         preset = self.preset
         begin = self.begin
         samples = samples[:, begin : begin + preset.hop * tf.shape(log_mel)[1]]
@@ -83,72 +83,69 @@ class GriffinLim:
         there = tf.range(tf.shape(mel)[1]) < lengths[:, None]
         return tf.where(there[..., None], found, 0.0)
 
-    def invert(self, magnitudes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Sound of magnitudes, with silence around it.
+    def invert(self, magnitudes: tf.Tensor) -> tf.Tensor:
+        """Sound of magnitudes, with silence around it, float32 [b, L].
 
         Args:
           magnitudes: float32 [b, T, fft_size / 2 + 1].
-
-        Returns:
-          float32 [b, L]; and float32 [iterations], how far the spectrum of each
-          iteration's sound is from its own, which the plain algorithm never raises.
         """
         edges = [[0, 0], [self.edge, self.edge], [0, 0]]
         return self.fitted(tf.pad(magnitudes, edges))
 
     def fitted(
         self, magnitudes: tf.Tensor, known: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tf.Tensor:
         """`invert` without silence around it, and with samples that stay as they are.
 
         Args:
           magnitudes: float32 [b, T, fft_size / 2 + 1].
           known: float32 [b, K], the first samples; none are known when absent.
         """
-        wanted = tf.cast(magnitudes, tf.complex64)
-        history = tf.TensorArray(tf.float32, self._iterations)
+        weights = self._weights(tf.shape(magnitudes)[1])
 
         def sound(spectrum: tf.Tensor) -> tf.Tensor:
-            samples = self._sound(spectrum)
+            samples = self._added(spectrum) / weights
             if known is None:
                 return samples
             return tf.concat([known, samples[:, tf.shape(known)[1] :]], 1)
 
-        def improve(
-            step: tf.Tensor, now: tf.Tensor, before: tf.Tensor, far: tf.TensorArray
-        ) -> tuple[tf.Tensor, ...]:
-            chosen = wanted * _phases(now)
-            heard = self._transform(sound(chosen))
-            far = far.write(step, tf.norm(tf.abs(heard - chosen)))
-            return step + 1, heard + self._momentum * (heard - before), heard, far
+        def improve(now: tf.Tensor, before: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            heard = self._transform(sound(_with_magnitudes(now, magnitudes)))
+            return heard + self._momentum * (heard - before), heard
 
         # Nothing is before the first step to go on from.
-        first = self._transform(sound(wanted))
-        _, now, _, history = tf.while_loop(
-            lambda step, *_: step < self._iterations,
+        first = self._transform(sound(tf.cast(magnitudes, tf.complex64)))
+        now, _ = tf.while_loop(
+            lambda *_: True,
             improve,
-            (0, first, first, history),
+            (first, first),
+            maximum_iterations=self._iterations,
         )
-        return sound(wanted * _phases(now)), history.stack()
+        return sound(_with_magnitudes(now, magnitudes))
 
     def _transform(self, samples: tf.Tensor) -> tf.Tensor:
         preset = self.preset
         frames = tf.signal.frame(samples, preset.window, preset.hop)
         return tf.signal.rfft(frames * hann(preset.window), [preset.fft_size])
 
-    def _sound(self, spectrum: tf.Tensor) -> tf.Tensor:
-        """The sound whose spectrum is nearest."""
+    def _added(self, spectrum: tf.Tensor) -> tf.Tensor:
+        """Windowed frames of a spectrum, added up; the sound whose spectrum is nearest
+        is that divided by `_weights`."""
         preset = self.preset
-        window = hann(preset.window)
         frames = tf.signal.irfft(spectrum, [preset.fft_size])[..., : preset.window]
-        added = tf.signal.overlap_and_add(frames * window, preset.hop)
-        weight = tf.tile(tf.constant(window**2)[None], [tf.shape(frames)[1], 1])
-        total = tf.signal.overlap_and_add(weight, preset.hop)
-        return added / tf.maximum(total, _LEAST)
+        return tf.signal.overlap_and_add(frames * hann(preset.window), preset.hop)
+
+    def _weights(self, frames: tf.Tensor) -> tf.Tensor:
+        preset = self.preset
+        weight = tf.tile(tf.constant(hann(preset.window) ** 2)[None], [frames, 1])
+        return tf.maximum(tf.signal.overlap_and_add(weight, preset.hop), _LEAST)
 
 
-def _phases(spectrum: tf.Tensor) -> tf.Tensor:
-    return spectrum / tf.cast(tf.maximum(tf.abs(spectrum), _LEAST), tf.complex64)
+def _with_magnitudes(spectrum: tf.Tensor, magnitudes: tf.Tensor) -> tf.Tensor:
+    """A spectrum whose phases stay."""
+    power = tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
+    scale = magnitudes * tf.math.rsqrt(tf.maximum(power, _LEAST**2))
+    return spectrum * tf.cast(scale, tf.complex64)
 
 
 @functools.cache

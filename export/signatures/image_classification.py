@@ -20,6 +20,7 @@ from trainers.data.images.decoding import decode_file
 from trainers.data.images.resizing import fit
 from trainers.data.images.sources import Source
 from trainers.data.images.sources import open_source
+from trainers.data.stream import untuned
 from trainers.experiment import Experiment
 from trainers.interfaces import Batch
 from trainers.tasks.image_classification import Prediction
@@ -141,7 +142,7 @@ class ImageClassificationSignatures:
         records = tf.data.Dataset.from_tensor_slices(order).map(
             lambda index: source.read(index, self._num_channels)
         )
-        for record in records.batch(rows).prefetch(16):
+        for record in records.batch(rows).prefetch(16).with_options(untuned()):
             bad = tf.cast(record["bad"], tf.float32)
             yield {**record, "bad": bad, "weight": 1 - bad}
 

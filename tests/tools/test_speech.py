@@ -110,7 +110,7 @@ def test_fades_need_tensorflow_io(tmp_path: Path, monkeypatch) -> None:
     write_wave(source / "3_theo_0.wav", tone(500, 0.4))
     monkeypatch.setitem(sys.modules, "tensorflow_io", None)
     options = ("--source", source, "--output", tmp_path / "out")
-    with pytest.raises(ConfigError, match=r"tfmodels\[io\]"):
+    with pytest.raises(DataError, match=r"tfmodels\[io\]"):
         run("prepare", "fsdd", *options, "--fade", 10)
     assert not (tmp_path / "out").exists()
 

@@ -95,7 +95,7 @@ class Stream:
 
         stop = tf.int64.max if endless else steps * batches
         numbers = tf.data.Dataset.range(start * batches, stop)
-        return numbers.with_options(_untuned()).map(record)
+        return numbers.with_options(untuned()).map(record)
 
     def _num_owned(self, shard: Shard) -> int:
         """How many examples are of the groups that a pipeline owns."""
@@ -117,7 +117,7 @@ class Stream:
         return group + groups * (position // owned)
 
 
-def _untuned() -> tf.data.Options:
+def untuned() -> tf.data.Options:
     """Options of whatever is made of a dataset: AUTOTUNE is as many as there are cores.
 
     What tunes a pipeline while it runs has a thread, for which the end of an iterator

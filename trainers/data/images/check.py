@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainers.data.images.sources import Source
+from trainers.data.stream import untuned
 
 _AT_ONCE = 64
 
@@ -44,7 +45,8 @@ def check_source(
     )
     counts = np.zeros(len(source.labels), int)
     unreadable = []
-    for index, label, bad in examples.batch(_AT_ONCE).as_numpy_iterator():
+    batches = examples.batch(_AT_ONCE).with_options(untuned())
+    for index, label, bad in batches.as_numpy_iterator():
         counts += np.bincount(label[~bad], minlength=len(counts))
         for number in map(int, index[bad]):
             reason = source.problem(number, num_channels)

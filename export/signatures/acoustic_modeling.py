@@ -23,6 +23,7 @@ from tfmodels.lattices.graph import Arcs
 from tfmodels.lattices.graph import Graph
 from tfmodels.lattices.graph import arcs
 from tfmodels.lattices.viterbi import best_path
+from trainers.data.stream import untuned
 from trainers.data.utterances.sources import UtteranceSource
 from trainers.data.utterances.sources import open_front_end
 from trainers.data.utterances.sources import open_utterances
@@ -214,7 +215,7 @@ class AcousticModelingSignatures:
             batch = {**source.read(record["index"]), **record, "weight": weight}
             return with_labels(batch, self._timing.frames, source.is_aligned)
 
-        return batches.map(read).as_numpy_iterator()
+        return batches.map(read).with_options(untuned()).as_numpy_iterator()
 
     def outputs(self, program: Program, batch: Batch) -> Arrays:
         """Log posteriors of every frame, float32 [b, T', P], whatever computes them."""

@@ -28,7 +28,7 @@ from trainers.totals import sum_totals
 
 # Below this many examples, one replica's batch statistics are too noisy to stand alone.
 _SMALL_BATCH = 32
-
+# The only device of most machines without accelerators.
 _HOST = "/job:localhost/replica:0/task:0/device:CPU:0"
 
 
@@ -133,7 +133,7 @@ class DataParallel:
     def _batches(self, make: Callable[[Shard], tf.data.Dataset]) -> Any:
         shard = Shard(self._process_index, self._num_processes, self.num_replicas)
         if self._distribution.extended.worker_devices == (_HOST,):
-            return make(shard)  # without a thread that tunes how devices are filled
+            return make(shard)  # what fetches to devices has a thread that tunes it
         return self._distribution.distribute_datasets_from_function(
             lambda _: make(shard)
         )

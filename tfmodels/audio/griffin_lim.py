@@ -33,7 +33,7 @@ class GriffinLim:
 
         Args:
           preset: what made the spectra.
-          iterations: of the phases; 60 are 0.02 dB nearer to recordings.
+          iterations: of the phases.
           momentum: how far each goes beyond the plain algorithm's; 0 is that.
           updates: of the magnitudes.
         """

@@ -35,7 +35,7 @@ class StreamingGriffinLim:
         self._known = np.zeros([1, 0], np.float32)
         self._fading = np.zeros(0, np.float32)
         self._fit = tf.function(
-            lambda magnitudes, known: self._plain.fitted(magnitudes, known),
+            self._plain.fitted,
             input_signature=[
                 tf.TensorSpec([1, None, numbers]),
                 tf.TensorSpec([1, None]),

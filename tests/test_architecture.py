@@ -72,6 +72,19 @@ def test_quick_commands_never_import_tensorflow(arguments: list[str]):
     assert result.stdout
 
 
+def test_tensorflow_comes_without_what_only_keras_would_load():
+    result = python(
+        "import sys\n"
+        "from tools.quiet import load_tensorflow\n"
+        "load_tensorflow()\n"
+        "import keras\n"
+        "loaded = [name for name in ('sklearn', 'matplotlib') if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+        "import matplotlib.pyplot, sklearn.metrics\n"
+    )
+    assert result.returncode == 0, result.stderr
+
+
 def test_light_modules_never_import_tensorflow():
     files = [
         file.relative_to(ROOT)

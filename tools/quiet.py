@@ -1,4 +1,4 @@
-"""Loading TensorFlow: silently, and so that it keeps the memory it works in."""
+"""Loading TensorFlow: silently, and only what is used of what it would load."""
 
 import ctypes
 import os
@@ -6,6 +6,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Keras loads them where they are installed, a third of all the time, for parts of its
+# own that nothing here uses.
+_NOT_NEEDED = ("sklearn", "matplotlib")
 # Of glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 
@@ -19,7 +22,7 @@ def load_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     keep_freed_memory()
-    with _silent_stderr():
+    with _silent_stderr(), _as_if_absent():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -36,6 +39,17 @@ def keep_freed_memory() -> None:
         set_option(_MMAP_THRESHOLD, 1 << 30)
         set_option(_TRIM_THRESHOLD, (1 << 31) - 1)
         set_option(_TOP_PAD, 1 << 26)
+
+
+@contextmanager
+def _as_if_absent() -> Iterator[None]:
+    hidden = [name for name in _NOT_NEEDED if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 @contextmanager

@@ -32,23 +32,31 @@ def alignment_health(alignment: np.ndarray) -> AlignmentHealth:
     return AlignmentHealth(covered, monotone, skips, int(np.sum(steps < 0)))
 
 
-def boundary_error(alignment: np.ndarray, token: np.ndarray, step_ms: float) -> float:
+def boundary_error(
+    alignment: np.ndarray, token: np.ndarray, frames_per_step: int, frame_ms: float
+) -> float:
     """Mean distance in milliseconds between true beginnings of symbols and those found.
 
-    A symbol is taken to begin with the first step that attends most to it or to one
-    behind it. Of symbols that last no step nothing is known.
+    A symbol is taken to begin where half of the attention has come to it or to those
+    behind it, on a straight line from the middle of one step to the middle of the
+    next. Of symbols that last no frame nothing is known.
 
     Args:
       alignment: floating-point [steps, N].
-      token: int [steps], the symbol that each step is of; -1 where unknown.
-      step_ms: how long a step is.
+      token: int [frames], the symbol that each frame is of; -1 where unknown.
+      frames_per_step: r.
+      frame_ms: how long a frame is.
     """
-    reached = np.maximum.accumulate(alignment.argmax(axis=1))
+    share = np.cumsum(alignment[:, ::-1], axis=1)[:, ::-1]
+    share = np.maximum.accumulate(share, axis=0)
     errors = []
     for symbol in np.unique(token[token >= 0]):
         begin = int(np.argmax(token == symbol))
         if begin:
-            later = reached >= symbol
-            found = int(np.argmax(later)) if later.any() else len(reached)
-            errors.append(abs(found - begin))
-    return step_ms * float(np.mean(errors)) if errors else 0.0
+            step = int(np.sum(share[:, symbol] < 0.5))
+            found = float(step)
+            if 0 < step < len(share):
+                before, after = share[step - 1 : step + 1, symbol]
+                found += (0.5 - before) / (after - before) - 0.5
+            errors.append(abs(found * frames_per_step - begin))
+    return frame_ms * float(np.mean(errors)) if errors else 0.0

@@ -62,7 +62,7 @@ class SynthesisJudge:
         self._source, self._splits = source, splits
         self._r = frames_per_step
         preset = source.front_end.preset
-        self._step_ms = 1000 * frames_per_step * preset.hop / preset.sample_rate
+        self._frame_ms = 1000 * preset.hop / preset.sample_rate
         self._recorded = functools.cache(self._read)
         self._numbers = functools.cache(self._numbered)
         self._discriminants = functools.cache(self._fitted)
@@ -82,9 +82,8 @@ class SynthesisJudge:
         ``character_errors_*`` of a recogniser; ``nearer_crossed`` the share nearer to
         the recording of the voice than to those of all voices of the language;
         ``boundary_ms`` how far beginnings of phonemes are from where they are in the
-        recording, as attention
-        tells, and ``boundary_ms_taught`` the same of a model that hears the recording,
-        whose own pace does not matter; ``stop_failures`` those that did not end,
+        recording, as attention tells, and ``boundary_ms_taught`` the same of a model
+        that hears the recording, whose own pace does not matter; ``stop_failures`` those that did not end,
         ``ended`` those that did, and ``attention_stops`` those that ended only because
         attention was at the end.
 
@@ -145,14 +144,15 @@ class SynthesisJudge:
         found = np.full([len(index), 1 + len(_ALL)], np.nan, np.float32)
         for row, number in enumerate(index):
             made = energies[row, : lengths[row]]
-            known = token[row, self._r // 2 : frames[row] : self._r]
+            known = token[row, : frames[row]]
             said = alignment[row, : lengths[row] // self._r, : symbols[row]]
             late = {}
             if np.any(known >= 0):
                 heard = taught[row, : -(-frames[row] // self._r)]
+                pace = self._r, self._frame_ms
                 late = {
-                    "boundary_ms": boundary_error(said, known, self._step_ms),
-                    "boundary_ms_taught": boundary_error(heard, known, self._step_ms),
+                    "boundary_ms": boundary_error(said, known, *pace),
+                    "boundary_ms_taught": boundary_error(heard, known, *pace),
                 }
             health = alignment_health(said)._asdict() if len(said) else {}
             name = self._splits[split[row]]

@@ -91,10 +91,22 @@ def test_health_of_an_alignment():
 
 def test_error_of_boundaries():
     alignment = np.eye(3)[[0, 0, 0, 1, 1, 2]]
-    assert boundary_error(alignment, np.array([0, 0, 0, 1, 1, 2]), 10) == 0
+    assert boundary_error(alignment, np.array([0, 0, 0, 1, 1, 2]), 1, 10) == 0
     # The second symbol two steps late, the third one step.
-    late = boundary_error(alignment, np.array([0, 1, 1, 1, 2, -1]), 10)
+    late = boundary_error(alignment, np.array([0, 1, 1, 1, 2, -1]), 1, 10)
     assert late == pytest.approx(15)
+    # Never reached: as if it began behind the end.
+    never = boundary_error(alignment[:4], np.array([0, 0, 0, 1, 1, 2]), 1, 10)
+    assert never == pytest.approx(5)
+
+
+def test_boundaries_are_found_between_steps():
+    second = np.array([0.0, 0.2, 0.6, 1.0])
+    alignment = np.stack([1 - second, second], axis=1)
+    # Half of it is there three quarters of a step after the middle of step 1.
+    frames = 3 * (1.5 + 0.75)
+    token = np.repeat([0, 1], 6)
+    assert boundary_error(alignment, token, 3, 10) == pytest.approx(10 * (frames - 6))
 
 
 @pytest.mark.parametrize("hz", [90.0, 220.0, 310.0])

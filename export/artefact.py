@@ -17,7 +17,6 @@ from export.manifest import Manifest
 from export.manifest import fingerprint
 from export.manifest import versions
 from export.manifest import write_manifest
-from export.presets import PRESETS
 from export.presets import find_preset
 from export.presets import find_writer
 from export.saved_model import write_saved_model
@@ -52,13 +51,8 @@ def write_artefact(
         settings = RunFolder(Path(workdir)).experiment(overrides)
         distribution = local_replicas(settings.strategy)
     run = load_run(workdir, overrides)
-    found.check_fusing(preset, run.experiment.export.fuse_1x1)
-    if ranges_of(run.model) and not found.learned_ranges:
-        able = [name for name, each in PRESETS.items() if each.learned_ranges]
-        raise ConfigError(
-            "the run has learned to compute in 8 bits. Expected --preset to be one of"
-            f" {', '.join(able)}. Received {preset!r}."
-        )
+    learned = bool(ranges_of(run.model))
+    found.check(preset, run.experiment.export.fuse_1x1, learned)
     cls = signatures_class(run.experiment.task.kind)
     files = cls.files_of(run.task)
     signatures = cls(run.experiment, files)

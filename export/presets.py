@@ -37,23 +37,27 @@ class Preset(NamedTuple):
     learned_ranges: bool = False
     """Whether it takes models that have learned 8-bit ranges in training."""
 
-    def check_fusing(self, name: str, wanted: bool) -> None:
-        """Makes sure that parallel convolutions can be fused, if they are to be.
+    def check(self, name: str, fuse_1x1: bool, learned_ranges: bool) -> None:
+        """Makes sure that the writer does what a run asks for.
 
         Args:
           name: of the preset, for messages.
-          wanted: ``export.fuse_1x1``.
+          fuse_1x1: ``export.fuse_1x1``.
+          learned_ranges: whether the run has learned 8-bit ranges.
 
         Raises:
-          ConfigError: the writer does not fuse.
+          ConfigError: it does not.
         """
-        if wanted and not self.fuses:
-            able = ", ".join(key for key, preset in PRESETS.items() if preset.fuses)
-            raise ConfigError(
-                "export.fuse_1x1: this preset does not fuse convolutions. Expected"
-                f" --preset to be one of {able}, or the key to be false. Received"
-                f" true with --preset {name}."
-            )
+        for wanted, ability, why, otherwise in (
+            (fuse_1x1, "fuses", "export.fuse_1x1: true", ", or the key to be false"),
+            (learned_ranges, "learned_ranges", "the run has learned 8-bit ranges", ""),
+        ):
+            if wanted and not getattr(self, ability):
+                able = [key for key, each in PRESETS.items() if getattr(each, ability)]
+                raise ConfigError(
+                    f"{why}, of which this preset makes nothing. Expected --preset to"
+                    f" be one of {', '.join(able)}{otherwise}. Received {name!r}."
+                )
 
 
 def _tflite(numbers: str, summary: str, bound: float) -> Preset:

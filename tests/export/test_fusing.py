@@ -209,10 +209,10 @@ def test_where_it_does_not_apply_it_is_refused(tmp_path):
     assert "tflite_int8" in able
     assert "saved_model" not in able
     for name, preset in PRESETS.items():
-        preset.check_fusing(name, wanted=False)
+        preset.check(name, fuse_1x1=False, learned_ranges=False)
         if name not in able:
-            with pytest.raises(ConfigError, match=rf"export\.fuse_1x1: .*{name}\."):
-                preset.check_fusing(name, wanted=True)
+            with pytest.raises(ConfigError, match=rf"export\.fuse_1x1: .*'{name}'\."):
+                preset.check(name, fuse_1x1=True, learned_ranges=False)
     module = {"group_3x3": [96, 128]}
     values = read_yaml(SMALL, "small.yaml")
     values["model"] |= {"stages": [[module]], "heads": []}

@@ -88,18 +88,11 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-DATA = "state.data-00000-of-00001"
 DAMAGE: dict[str, Callable[[Path], object]] = {
-    "flipped": lambda folder: flip(folder / DATA),
-    "flipped manifest": lambda folder: flip(folder / "manifest.json"),
-    "truncated": lambda folder: truncate(folder / DATA),
-    "index deleted": lambda folder: (folder / "state.index").unlink(),
+    "flipped": lambda folder: flip(folder / "state.data-00000-of-00001"),
     "folder deleted": shutil.rmtree,
 }
+"""Further kinds are those of tests/trainers/test_checkpoints.py."""
 
 
 @pytest.mark.parametrize("kind", DAMAGE)

@@ -303,34 +303,52 @@ FULL_DISKS = {
 }
 
 
+def six_steps(config: Path, run: Path, limit: int | None = None) -> tuple[int, str]:
+    """Exit code and messages of a training that saves every two of six steps.
+
+    Args:
+      config: of the run.
+      run: its folder.
+      limit: bytes that fit into a file.
+    """
+
+    def fill_disk() -> None:
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    changes = ["--set", "run.steps=6", "--set", "run.checkpoint_every=2"]
+    command = [sys.executable, "-m", "tools.cli", "train", "--workdir", str(run)]
+    done = subprocess.run(
+        [*command, str(config), *changes],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        preexec_fn=fill_disk,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has never been without space."""
+    folder = tmp_path_factory.mktemp("space")
+    code, err = six_steps(write(folder), folder / "whole")
+    assert code == 0, err
+    return folder / "whole"
+
+
 @pytest.mark.multiprocess
 @pytest.mark.parametrize("room", FULL_DISKS)
-def test_a_full_disk_loses_nothing_already_saved(room: str, tmp_path: Path) -> None:
+def test_a_full_disk_loses_nothing_already_saved(
+    room: str, whole: Path, tmp_path: Path
+) -> None:
     largest, message = FULL_DISKS[room]
-    config, whole, run = write(tmp_path), tmp_path / "whole", tmp_path / "run"
-    changes = ["--set", "run.steps=6", "--set", "run.checkpoint_every=2"]
-
-    def train(folder: Path, limit: int | None = None) -> tuple[int, str]:
-        def fill_disk() -> None:
-            if limit is not None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-        command = [sys.executable, "-m", "tools.cli", "train", "--workdir", str(folder)]
-        done = subprocess.run(
-            [*command, str(config), *changes],
-            capture_output=True,
-            text=True,
-            timeout=150,
-            preexec_fn=fill_disk,
-        )
-        return done.returncode, done.stderr
-
-    assert train(whole)[0] == 0
+    config, run = write(tmp_path), tmp_path / "run"
     shutil.copytree(whole, run)
     for step in (4, 6):  # as if it had been stopped after step 2
         shutil.rmtree(run / "checkpoints" / f"step-{step:08d}")
     before = last_state(run)
-    code, err = train(run, largest)
+    code, err = six_steps(config, run, largest)
     assert code == 3, err
     assert message in err
     assert "Expected a writable folder with free space" in err
@@ -338,7 +356,7 @@ def test_a_full_disk_loses_nothing_already_saved(room: str, tmp_path: Path) -> N
     after = last_state(run)
     assert all((before[name] == after[name]).all() for name in before)
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-00000002"]
-    assert train(run)[0] == 0
+    assert six_steps(config, run)[0] == 0
     assert_same_state(run, whole)
 
 

@@ -15,6 +15,7 @@ from tools.results.parts import part_file
 from tools.results.parts import python
 from tools.results.parts import tfmodels
 from tools.results.recipe import Recipe
+from tools.results.spoken import spoken
 from trainers.configuration import read_yaml
 from trainers.durations import to_steps
 
@@ -111,22 +112,6 @@ def _classes(recipe: Recipe, workdir: Path) -> dict[str, float]:
     """How many classes are right, and how many are of the wrong group of classes."""
     metrics = json.loads((workdir / "metrics.json").read_text())
     return {name: metrics[name] for name in ("test/top1", "test/superclass_error")}
-
-
-def _spoken(recipe: Recipe, workdir: Path) -> dict[str, float]:
-    """What is judged of free running, of known words and of phrases with a new one."""
-    judged = (
-        *("mcd_seen", "mcd_crossed", "nearer_crossed", "speaker_id_crossed"),
-        *("boundary_ms", "stop_failures"),
-    )
-    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
-    last = {name: value for line in lines for name, value in line.items()}
-    splits = ("test", "words")
-    return {
-        f"{split}/{name}": last[f"{split}/{name}"]
-        for split in splits
-        for name in judged
-    }
 
 
 def _errors_by_stage(recipe: Recipe, workdir: Path) -> dict[str, float]:
@@ -269,7 +254,11 @@ FIGURES = {
         " where nothing else is said; tables and head left alone",
     ),
     "classes": Figures(_classes, "the averaged weights"),
-    "spoken": Figures(_spoken, "the last weights, running freely"),
+    "spoken": Figures(
+        spoken,
+        "the last weights, running freely; `tfmodels synthesis probe DIR`: half of the"
+        " speakers are right by their language alone",
+    ),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
     "expected_errors": Figures(
         _expected_errors,

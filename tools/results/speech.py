@@ -81,45 +81,46 @@ RECIPES = (
         figures="final",
         prepare=_ESPEAK,
     ),
-    Recipe(
-        "multilingual_tts/tiny",
-        "test/mcd_crossed",
-        7.5,
-        "the wanted voice with another text 11.2 dB",
-        asks="at most",
-        figures="spoken",
-        prepare=_VOICES,
-    ),
-    Recipe(
-        "multilingual_tts/tiny",
-        "test/mcd_crossed",
-        6.4,
-        "fewer steps, above",
-        (
-            "run.steps=4764",
-            "run.evaluate_every=4764",
-            "optimizer.learning_rate.every=4764",
-            "objective.kl_steps=1200",
-            "objective.guidance_steps=1600",
-        ),
-        asks="at most",
-        figures="spoken",
-        prepare=_VOICES,
-    ),
-    Recipe(
-        "multilingual_tts/tiny",
-        "test/mcd_crossed",
-        10.5,
-        "the wanted voice with another text 11.2 dB",
-        (
-            "objective.alignment_weight=0",
-            "objective.guided_weight=1.0",
-            "objective.monotone_weight=0.6",
-            "objective.guidance_steps=1400",
-        ),
-        asks="at most",
-        figures="spoken",
-        prepare=_VOICES,
+    *(
+        Recipe(
+            "multilingual_tts/tiny",
+            "test/mcd_crossed",
+            bound,
+            "the wanted voice with another text 11.2 dB",
+            overrides,
+            seeds,
+            asks="at most",
+            figures="spoken",
+            prepare=_VOICES,
+        )
+        for bound, overrides, seeds in (
+            (7.5, (), SEEDS),
+            (
+                6.4,
+                (
+                    "run.steps=4764",
+                    "run.evaluate_every=4764",
+                    "optimizer.learning_rate.every=4764",
+                    "objective.kl_steps=1200",
+                    "objective.guidance_steps=1600",
+                ),
+                (0,),
+            ),
+            # Without times of phonemes.
+            (
+                10.5,
+                (
+                    "objective.alignment_weight=0",
+                    "objective.guided_weight=1.0",
+                    "objective.monotone_weight=0.6",
+                    "objective.guidance_steps=1400",
+                ),
+                (0,),
+            ),
+            # Without the adversary; without tones and stress.
+            (7.5, ("objective.classifier_weight=0",), (0,)),
+            (11.0, ("data.tones=false",), (0,)),
+        )
     ),
     Recipe(
         "multidialect_asr/english_arabic",

@@ -1,0 +1,41 @@
+"""Figures of a synthesiser: what it says, and what its encodings of text tell."""
+
+import json
+from pathlib import Path
+
+from tools.results.parts import python
+from tools.results.recipe import Recipe
+
+_BOTH = ("mcd_seen", "mcd_crossed", "nearer_crossed", "speaker_id_crossed")
+_JUDGED = {
+    "test": (
+        *_BOTH,
+        *("boundary_ms", "boundary_ms_taught", "stop_failures", "log_f0_rmse_seen"),
+    ),
+    "words": (*_BOTH, "stop_failures"),
+}
+
+
+def spoken(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """What is judged of free running, of known words and of phrases with a new one;
+    how often a fresh probe of encodings is right about speaker and language."""
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    last = {name: value for line in lines for name, value in line.items()}
+    judged = {
+        f"{split}/{name}": last[f"{split}/{name}"]
+        for split, names in _JUDGED.items()
+        for name in names
+    }
+    return {**judged, **_probed(workdir)}
+
+
+def _probed(workdir: Path) -> dict[str, float]:
+    code = (
+        "import json, sys;"
+        "from trainers.probing import probe;"
+        "from trainers.runs import load_run;"
+        "found = probe(load_run(sys.argv[1]));"
+        "print(json.dumps({k: v.accuracy for k, v in found.items()}))"
+    )
+    found = json.loads(python("-c", code, str(workdir)).splitlines()[-1])
+    return {f"probe of {name}": share for name, share in found.items()}

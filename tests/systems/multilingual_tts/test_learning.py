@@ -17,7 +17,7 @@ pytestmark = [
     ),
 ]
 SIZES = {"train": 200, "test": 4, "reference": 20}
-STEPS = 400
+STEPS = 200
 
 
 def test_it_learns_to_speak_in_any_voice(tmp_path: Path) -> None:
@@ -30,9 +30,16 @@ def test_it_learns_to_speak_in_any_voice(tmp_path: Path) -> None:
         f"run.steps={STEPS}",
         f"run.evaluate_every={STEPS}",
         f"optimizer.learning_rate.every={STEPS}",
-        "objective.kl_steps=100",
-        "objective.guidance_steps=300",
+        "objective.kl_steps=50",
+        "objective.guidance_steps=200",
+        "run.xla=false",
     ]
-    run = tmp_path / "run"
-    found = trainers.train("multilingual_tts/tiny", run, changes).metrics
-    print(found)
+    found = trainers.train("multilingual_tts/tiny", tmp_path / "run", changes).metrics
+    # Of six voices; of what nobody has learned, the wanted one and not a native one.
+    assert found["test/speaker_id_crossed"] > 0.4
+    assert found["test/nearer_crossed"] > 0.6
+    # What is read: most of the text, in its order, at about the right times.
+    assert found["test/coverage_crossed"] > 0.5
+    assert found["test/monotone_crossed"] > 0.95
+    assert found["test/boundary_ms"] < 80
+    assert found["test/stop_failures"] == 0

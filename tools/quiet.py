@@ -44,7 +44,8 @@ def keep_freed_memory() -> None:
 @contextmanager
 def _as_if_absent() -> Iterator[None]:
     hidden = [name for name in _NOT_NEEDED if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield
     finally:

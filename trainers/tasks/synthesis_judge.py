@@ -83,9 +83,9 @@ class SynthesisJudge:
         the recording of the voice than to those of all voices of the language;
         ``boundary_ms`` how far beginnings of phonemes are from where they are in the
         recording, as attention tells, and ``boundary_ms_taught`` the same of a model
-        that hears the recording, whose own pace does not matter; ``stop_failures`` those that did not end,
-        ``ended`` those that did, and ``attention_stops`` those that ended only because
-        attention was at the end.
+        that hears the recording, whose own pace does not matter; ``stop_failures``
+        those that did not end, ``ended`` those that did, and ``attention_stops`` those
+        that ended only because attention was at the end.
 
         Args:
           made: of `Tacotron.free_run`.

@@ -25,7 +25,7 @@ class Sizes:
     num_symbols: int = 27
     num_speakers: int = 6
     num_languages: int = 3
-    speaker_dim: int = 16
+    speaker_dim: int = 64
     language_dim: int = 3
     mel_bins: int = 40
     frames_per_step: int = 3

@@ -1,4 +1,4 @@
-"""Loading TensorFlow: silently, and only what is used of what it would load."""
+"""Loading TensorFlow: silently, without what is not used, keeping its memory."""
 
 import ctypes
 import os
@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Keras loads them where they are installed, a third of all the time, for parts of its
-# own that nothing here uses.
+# Keras loads them where they are installed, which takes long, for parts of its own that
+# nothing here uses.
 _NOT_NEEDED = ("sklearn", "matplotlib")
 # Of glibc's malloc.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3

@@ -119,7 +119,7 @@ RECIPES = (
             ),
             # Without the adversary; without tones and stress.
             (7.5, ("objective.classifier_weight=0",), (0,)),
-            (11.0, ("data.tones=false",), (0,)),
+            (7.5, ("data.tones=false",), (0,)),
         )
     ),
     Recipe(

@@ -11,16 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
 
+from trainers.summaries.panels import Margins
+from trainers.summaries.panels import panels
+
 _MAX_LABELLED_CLASSES = 40
 _MAX_COUNTED_CLASSES = 15
 _MAX_CHARACTERS = 100
 _FRAMES_A_SECOND = 100
+_INCHES_A_CHARACTER = 0.07
+_TITLE_ALONE = Margins(0.05, 0.05, 0.05, 0.3)
 
 
 def rendered(figure: Figure) -> np.ndarray:
@@ -46,13 +50,18 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
       class_names: K names; left out where there are too many to be read.
     """
     num_classes = len(class_names)
-    size = min(12.0, 2.5 + 0.4 * num_classes)
-    figure = Figure(figsize=(size, size), layout="constrained")
-    axes = figure.add_subplot(xlabel="prediction", ylabel="label")
+    labelled = num_classes <= _MAX_LABELLED_CLASSES
+    names = class_names if labelled else ()
+    room = 0.5 + _INCHES_A_CHARACTER * max(map(len, names), default=0)
+    side = min(9.0, 1.5 + 0.35 * num_classes)
+    margins = Margins(room, 0.9, room, 0.1)
+    figure, (axes,) = panels(1, room + side + 0.9, room + side + 0.1, margins)
+    axes.set(xlabel="prediction", ylabel="label")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, shrink=0.7, label="share of the label")
-    if num_classes <= _MAX_LABELLED_CLASSES:
+    scale = axes.inset_axes((1.02, 0.15, 0.04, 0.7))
+    figure.colorbar(image, scale, label="share of the label")
+    if labelled:
         ticks = range(num_classes)
         axes.set_xticks(ticks, class_names, rotation=90)
         axes.set_yticks(ticks, class_names)
@@ -90,22 +99,34 @@ def labelled_images(
       labels: N class names.
       predictions: N class names.
     """
-    figure, grid = _grid(len(images), width=1.5, height=1.7)
-    for axes, image, label, prediction in zip(
-        grid, images, labels, predictions, strict=True
+    columns = math.ceil(math.sqrt(len(images)))
+    width, height = columns * 1.5, math.ceil(len(images) / columns) * 1.7
+    figure = Figure(figsize=(width, height))
+    # In inches; axes of its own for each image would take most of the time.
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    scale = 1.35 / max(images.shape[1:3])
+    up, aside = (scale * side / 2 for side in images.shape[1:3])
+    for number, (image, label, prediction) in enumerate(
+        zip(images, labels, predictions, strict=True)
     ):
+        row, column = divmod(number, columns)
+        x, y = 1.5 * column + 0.75, 1.7 * row + 0.98
         right = label == prediction
         # One channel is grey, which Matplotlib wants without its axis.
         pixels = image[..., 0] if image.shape[-1] == 1 else image
-        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255)
-        # Ticks that nobody sees would take most of the time to lay out.
-        axes.set(xticks=[], yticks=[])
-        axes.set_axis_off()
-        axes.set_title(
+        bounds = (x - aside, x + aside, y + up, y - up)
+        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=bounds, aspect="auto")
+        axes.text(
+            x,
+            1.7 * row + 0.25,
             prediction if right else f"{prediction} ({label})",
             color="black" if right else "red",
             size="small",
+            ha="center",
         )
+    # Each image has made them those of its own.
+    axes.set(xlim=(0, width), ylim=(height, 0))
     return figure
 
 
@@ -118,7 +139,7 @@ def boxed_images(
       examples: images, uint8 [H, W, C] with 1, 3 or 4 channels, of any sizes; boxes of
         each, float [n, 4]: top, left, bottom, right in pixels; and their titles.
     """
-    figure, grid = _grid(len(examples), width=3.0, height=3.0)
+    figure, grid = panels(len(examples), 3.0, 3.0, _TITLE_ALONE)
     for axes, (image, boxes, titles) in zip(grid, examples, strict=True):
         pixels = image[..., 0] if image.shape[-1] == 1 else image
         height, width = pixels.shape[:2]
@@ -184,7 +205,7 @@ def spectrograms(
       predictions: N texts.
       rate: frames a second.
     """
-    figure, grid = _grid(len(sounds), width=5.0, height=1.9)
+    figure, grid = panels(len(sounds), 5.0, 1.9, Margins(0.15, 0.15, 0.25, 0.3))
     for axes, sound, label, prediction in zip(
         grid, sounds, labels, predictions, strict=True
     ):
@@ -212,7 +233,13 @@ def alignments(
       sentences: tokens of the source, S; of the answer, T; and float weights of at
         least [T, S], each row from 0 to 1.
     """
-    figure, grid = _grid(len(sentences), width=5.0, height=4.5)
+    longest = (
+        max(len(ascii(token)) - 2 for sentence in sentences for token in sentence[side])
+        for side in (1, 0)
+    )
+    left, bottom = (0.2 + _INCHES_A_CHARACTER * most for most in longest)
+    margins = Margins(left, 0.1, bottom, 0.1)
+    figure, grid = panels(len(sentences), 4.4 + left, 3.9 + bottom, margins)
     for axes, (source, answer, weights) in zip(grid, sentences, strict=True):
         shown = weights[: len(answer), : len(source)]
         axes.imshow(shown, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -229,11 +256,11 @@ def curves(series: Mapping[str, Sequence[tuple[int, float]]]) -> Figure:
     Args:
       series: (step, value) pairs by ``split/name``, as `read_scalars` returns them.
     """
-    panels: dict[str, list[str]] = defaultdict(list)
+    by_title: dict[str, list[str]] = defaultdict(list)
     for name in series:
-        panels[name.rpartition("/")[2]].append(name)
-    figure, grid = _grid(len(panels), width=4.0, height=2.6)
-    for axes, (title, names) in zip(grid, panels.items(), strict=True):
+        by_title[name.rpartition("/")[2]].append(name)
+    figure, grid = panels(len(by_title), 4.0, 2.6, Margins(0.7, 0.15, 0.5, 0.3))
+    for axes, (title, names) in zip(grid, by_title.items(), strict=True):
         for name in names:
             steps, values = zip(*series[name], strict=True)
             marker = "o" if len(steps) == 1 else None
@@ -251,12 +278,3 @@ def save_curves(series: Mapping[str, Sequence[tuple[int, float]]], path: Path) -
     """Draws `curves` into a PNG file; without any series, nothing."""
     if series:
         save(curves(series), path)
-
-
-def _grid(num_panels: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    columns = math.ceil(math.sqrt(num_panels))
-    rows = math.ceil(num_panels / columns)
-    figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
-    return figure, [
-        figure.add_subplot(rows, columns, index + 1) for index in range(num_panels)
-    ]

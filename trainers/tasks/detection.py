@@ -68,6 +68,7 @@ class Detection:
         """The configured model under the configured precision."""
         return build_model(self.model_config, self._run.precision)
 
+    @tf.autograph.experimental.do_not_convert
     def dataset(
         self, split: str, shard: Shard = Shard(), start: int = 0
     ) -> tf.data.Dataset:

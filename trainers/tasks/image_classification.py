@@ -96,6 +96,7 @@ class ImageClassification:
         """The configured model under the configured precision."""
         return build_model(self._model_config, self._run.precision)
 
+    @tf.autograph.experimental.do_not_convert
     def dataset(
         self, split: str, shard: Shard = Shard(), start: int = 0
     ) -> tf.data.Dataset:

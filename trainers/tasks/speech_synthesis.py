@@ -123,6 +123,7 @@ class SpeechSynthesis:
         model.mel_std.assign(deviation)
         return model
 
+    @tf.autograph.experimental.do_not_convert
     def dataset(
         self, split: str, shard: Shard = Shard(), start: int = 0
     ) -> tf.data.Dataset:

@@ -78,6 +78,7 @@ class Vocoding:
         model.mel_std.assign(deviation)
         return model
 
+    @tf.autograph.experimental.do_not_convert
     def dataset(
         self, split: str, shard: Shard = Shard(), start: int = 0
     ) -> tf.data.Dataset:

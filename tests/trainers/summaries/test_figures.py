@@ -44,7 +44,8 @@ def test_many_classes_lose_counts_and_then_names(
 def test_wrong_predictions_are_red_and_carry_the_label(channels: int) -> None:
     images = np.full([3, 4, 4, channels], 128, np.uint8)
     figure = labelled_images(images, ["a", "b", "c"], ["a", "x", "c"])
-    titles = [(axes.get_title(), axes.title.get_color()) for axes in figure.axes]
+    (axes,) = figure.axes
+    titles = [(text.get_text(), text.get_color()) for text in axes.texts]
     assert titles == [("a", "black"), ("x (b)", "red"), ("c", "black")]
     assert rendered(figure).dtype == np.uint8
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from typing import runtime_checkable
 
 import numpy as np
+import tensorflow as tf
 
 from tfmodels.errors import ConfigError
 from tfmodels.reward_augmentation.rewards import SEQUENCE_REWARDS
@@ -79,6 +80,7 @@ class RewardAugmented(Objective):
             for warning in self._targets.warnings(first):
                 _LOG.warning("%s", warning)
 
+    @tf.autograph.experimental.do_not_convert
     def change_batch(self, batch: "Batch") -> "Batch":
         """See `ClassTargets.change_batch` and `SequenceTargets.change_batch`."""
         return self._targets.change_batch(batch)

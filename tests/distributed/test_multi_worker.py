@@ -109,9 +109,9 @@ def test_only_the_chief_writes(together: tuple[Path, list[str]]) -> None:
 
 
 def longer(config: Path, folder: Path, checkpoint_every: int) -> Path:
-    """The same run with time to be stopped in: while it draws, for most of a second."""
+    """The same run with time to be stopped in: it draws after every step."""
     text = config.read_text().replace("steps: 9\n", f"steps: {STEPS}\n")
-    text = text.replace("log_every: 3", "log_every: 1\n  images_every: 2")
+    text = text.replace("log_every: 3", "log_every: 1\n  images_every: 1")
     path = folder / f"every{checkpoint_every}.yaml"
     path.write_text(
         text.replace("checkpoint_every: 3", f"checkpoint_every: {checkpoint_every}")

@@ -18,6 +18,9 @@ class PitchErrors(NamedTuple):
     0 where none are."""
     voicing: float
     """Share of pairs of which only one is voiced."""
+    correlation: float
+    """Of the logarithms, where both are voiced: whether they rise and fall together,
+    however high the voices are; NaN where one does neither."""
 
 
 def fundamental_frequency(samples: np.ndarray, rate: int, hop: int) -> np.ndarray:
@@ -73,6 +76,10 @@ def pitch_errors(
     """
     a, b = first[path[:, 0]], second[path[:, 1]]
     both = (a > 0) & (b > 0)
-    far = np.log(a[both] / b[both])
+    heights = np.log([a[both], b[both]])
+    far = heights[0] - heights[1]
     rmse = float(np.sqrt(np.mean(far**2))) if len(far) else 0.0
-    return PitchErrors(rmse, float(np.mean((a > 0) != (b > 0))))
+    one, other = heights - heights.mean(axis=1, keepdims=True) if len(far) else heights
+    spread = np.sqrt(np.sum(one**2) * np.sum(other**2))
+    together = float(np.sum(one * other) / spread) if spread > 1e-12 else np.nan
+    return PitchErrors(rmse, float(np.mean((a > 0) != (b > 0))), together)

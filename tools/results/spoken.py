@@ -4,20 +4,26 @@ import json
 from pathlib import Path
 
 from tools.results.parts import python
+from tools.results.parts import tfmodels
 from tools.results.recipe import Recipe
 
 _BOTH = ("mcd_seen", "mcd_crossed", "nearer_crossed", "speaker_id_crossed")
 _JUDGED = {
     "test": (
         *_BOTH,
-        *("boundary_ms", "boundary_ms_taught", "stop_failures", "log_f0_rmse_seen"),
+        *("boundary_ms", "boundary_ms_seen", "boundary_ms_crossed"),
+        *("boundary_ms_taught", "stop_failures"),
     ),
     "words": (*_BOTH, "stop_failures"),
 }
 
 
+_LISTENED = 120
+
+
 def spoken(recipe: Recipe, workdir: Path) -> dict[str, float]:
     """What is judged of free running, of known words and of phrases with a new one;
+    whether pitch moves as in recordings, of more utterances than training listens to;
     how often a fresh probe of encodings is right about speaker and language."""
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
     last = {name: value for line in lines for name, value in line.items()}
@@ -26,7 +32,18 @@ def spoken(recipe: Recipe, workdir: Path) -> dict[str, float]:
         for split, names in _JUDGED.items()
         for name in names
     }
-    return {**judged, **_probed(workdir)}
+    return {**judged, **_moving(workdir), **_probed(workdir)}
+
+
+def _moving(workdir: Path) -> dict[str, float]:
+    tfmodels("evaluate", str(workdir), "--set", f"task.listened={_LISTENED}")
+    found = json.loads((workdir / "metrics.json").read_text())
+    return {
+        name: value
+        for split in _JUDGED
+        for name, value in found.items()
+        if name.startswith(f"{split}/f0_correlation/")
+    }
 
 
 def _probed(workdir: Path) -> dict[str, float]:

@@ -25,14 +25,18 @@ _AT_ONCE = 32
 _FIGURES = (
     *("mcd", "nearer", "speaker_id", "language_id"),
     *("coverage", "monotone", "skips", "repeats"),
-    *("log_f0_rmse", "voicing_error", "character_errors"),
+    *("boundary_ms", "duration_error"),
+    *("log_f0_rmse", "voicing_error", "f0_correlation", "character_errors"),
 )
 """Of seen and of crossed pairs apart."""
 _TOGETHER = (
     *("speaker_id_recorded", "language_id_recorded", "character_errors_recorded"),
     *("boundary_ms", "boundary_ms_taught"),
 )
-_ALL = (*_FIGURES, *_TOGETHER)
+"""Of all pairs as one."""
+_BY_LANGUAGE = ("f0_correlation",)
+"""Of each language, since only some have tones."""
+_ALL = tuple(dict.fromkeys((*_FIGURES, *_TOGETHER)))
 
 
 class SynthesisJudge:
@@ -78,12 +82,14 @@ class SynthesisJudge:
         language linear judges of reference recordings find, ``*_recorded`` in
         the recordings of the same texts; of alignments ``coverage_*``, ``monotone_*``,
         ``skips_*`` and ``repeats_*``, see `AlignmentHealth`; of some utterances
-        ``log_f0_rmse_*`` and ``voicing_error_*``, see `PitchErrors`, and
-        ``character_errors_*`` of a recogniser; ``nearer_crossed`` the share nearer to
-        the recording of the voice than to those of all voices of the language;
-        ``boundary_ms`` how far beginnings of phonemes are from where they are in the
+        ``log_f0_rmse_*``, ``voicing_error_*`` and ``f0_correlation_*``, the last of
+        each language too, see `PitchErrors`, and ``character_errors_*`` of a
+        recogniser; ``nearer_crossed`` the share nearer to the recording of the voice
+        than to those of all voices of the language; ``boundary_ms`` and
+        ``boundary_ms_*`` how far beginnings of phonemes are from where they are in the
         recording, as attention tells, and ``boundary_ms_taught`` the same of a model
-        that hears the recording, whose own pace does not matter; ``stop_failures``
+        that hears the recording, whose own pace does not matter; ``duration_error_*``
+        by which part an utterance is longer or shorter than recorded; ``stop_failures``
         those that did not end, ``ended`` those that did, and ``attention_stops`` those
         that ended only because attention was at the end.
 
@@ -92,11 +98,11 @@ class SynthesisJudge:
           taught: float32 [b, S, N], attention over whole targets.
           batch: of the task, with ``split`` int64 [b], the number of the split.
         """
-        names = ("energies", "lengths", "alignment")
+        free = ("energies", "lengths", "alignment")
         found = tf.numpy_function(
             self._judged,
             [
-                *(made[name] for name in names),
+                *(made[name] for name in free),
                 taught,
                 *(batch[name] for name in ("split", "index", "token", "frames")),
                 batch["symbol_lengths"],
@@ -107,18 +113,23 @@ class SynthesisJudge:
         found = tf.ensure_shape(found, [None, 1 + len(_ALL)])
         weight = batch["weight"]
         crossed = found[:, 0] * weight
-        kinds = {"seen": weight - crossed, "crossed": crossed}
+        language = enumerate(self._source.languages)
+        kinds = (
+            ("_seen", weight - crossed, _FIGURES),
+            ("_crossed", crossed, _FIGURES),
+            ("", weight, _TOGETHER),
+            *(
+                (f"/{name}", weight * batch["language"][:, number], _BY_LANGUAGE)
+                for number, name in language
+            ),
+        )
         totals: Totals = {}
-        for place, name in enumerate(_ALL, 1):
-            known = tf.cast(tf.math.is_finite(found[:, place]), tf.float32)
-            value = tf.where(known > 0, found[:, place], 0.0)
-            for kind, there in kinds.items():
-                pair = tf.reduce_sum(value * there), tf.reduce_sum(known * there)
-                totals[f"{name}_{kind}"] = pair
-        for name in _TOGETHER:
-            parts = [totals.pop(f"{name}_{kind}") for kind in kinds]
-            sums, counts = zip(*parts, strict=True)
-            totals[name] = tf.add_n(sums), tf.add_n(counts)
+        for kind, there, names in kinds:
+            for name in names:
+                each = found[:, 1 + _ALL.index(name)]
+                known = tf.math.is_finite(each)
+                sums = tf.reduce_sum(tf.where(known, each, 0.0) * there)
+                totals[name + kind] = sums, tf.reduce_sum(tf.where(known, there, 0.0))
         del totals["nearer_seen"]
         reasons = {"stop_failures": "too_long", "attention_stops": "end_of_text"}
         for name, reason in reasons.items():
@@ -146,11 +157,12 @@ class SynthesisJudge:
             made = energies[row, : lengths[row]]
             known = token[row, : frames[row]]
             said = alignment[row, : lengths[row] // self._r, : symbols[row]]
-            late = {}
+            length = max(frames[row], 1)
+            late = {"duration_error": abs(lengths[row] - length) / length}
             if np.any(known >= 0):
                 heard = taught[row, : -(-frames[row] // self._r)]
                 pace = self._r, self._frame_ms
-                late = {
+                late |= {
                     "boundary_ms": boundary_error(said, known, *pace),
                     "boundary_ms_taught": boundary_error(heard, known, *pace),
                 }
@@ -204,10 +216,11 @@ class SynthesisJudge:
             return {}
         entry, ear = entries[number], self._ear
         sound, recorded = ear.sound(made), ear.recording(entry)
-        rmse, voicing = ear.pitch(sound, recorded, path)
+        pitch = ear.pitch(sound, recorded, path)
         return {
-            "log_f0_rmse": rmse,
-            "voicing_error": voicing,
+            "log_f0_rmse": pitch.log_rmse,
+            "voicing_error": pitch.voicing,
+            "f0_correlation": pitch.correlation,
             "character_errors": ear.wrong_characters(sound, entry.text),
             "character_errors_recorded": ear.wrong_characters(recorded, entry.text),
         }

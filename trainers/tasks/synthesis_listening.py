@@ -12,6 +12,7 @@ from tfmodels.audio.griffin_lim import GriffinLim
 from tfmodels.errors import ConfigError
 from tfmodels.errors import UserError
 from tfmodels.metrics.edit_distance import edit_errors
+from tfmodels.metrics.fundamental_frequency import PitchErrors
 from tfmodels.metrics.fundamental_frequency import fundamental_frequency
 from tfmodels.metrics.fundamental_frequency import pitch_errors
 from tfmodels.text.graphemes import normalized
@@ -57,9 +58,8 @@ class Ear:
 
     def pitch(
         self, sound: np.ndarray, recorded: np.ndarray, path: np.ndarray
-    ) -> list[float]:
-        """Root mean square of the difference of log F0, and the share of frames of
-        which only one is voiced, along a path.
+    ) -> PitchErrors:
+        """Compares the pitch of two sounds along a path.
 
         Args:
           sound: float32 [N].
@@ -72,8 +72,7 @@ class Ear:
             for samples in (sound, recorded)
         )
         ends = np.array([len(first), len(second)]) - 1
-        found = pitch_errors(first, second, np.minimum(path, ends))
-        return [found.log_rmse, found.voicing]
+        return pitch_errors(first, second, np.minimum(path, ends))
 
     def wrong_characters(self, sound: np.ndarray, text: str) -> float:
         """Share of the characters of a text that the recogniser gets wrong; NaN without

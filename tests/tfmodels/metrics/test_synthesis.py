@@ -128,3 +128,15 @@ def test_errors_of_pitch():
     found = pitch_errors(first, second, path)
     assert found.log_rmse == pytest.approx(np.log(1.1) / 2**0.5)
     assert found.voicing == 0.25
+    assert found.correlation == pytest.approx(1)  # of two frames, which both rise
+
+
+def test_pitch_that_moves_otherwise():
+    rise = np.array([100.0, 120, 150, 0, 160])
+    path = np.stack([np.arange(5)] * 2, axis=1)
+    right = np.corrcoef(np.log([rise[:3], [200.0, 190, 230]]))[0, 1]
+    other = np.array([200.0, 190, 230, 100, 0])
+    assert pitch_errors(rise, other, path).correlation == pytest.approx(right)
+    assert pitch_errors(rise, 2 * rise, path).correlation == pytest.approx(1)
+    for flat in (np.full(5, 100.0), np.zeros(5)):
+        assert np.isnan(pitch_errors(rise, flat, path).correlation)

@@ -118,11 +118,18 @@ def test_recordings_themselves_are_perfect(task):
         # Through the vocoder and back.
         assert found[f"log_f0_rmse_{kind}"] < 0.02
         assert found[f"voicing_error_{kind}"] < 0.3
+        assert found[f"duration_error_{kind}"] == 0
     assert found["language_id_recorded"] >= 0.5
     assert "character_errors_seen" not in found
     assert found["stop_failures"] == pytest.approx(1 / 6)
     # Three voices in two languages, of which each has learned one.
     assert float(sums["mcd_seen"][1]) == float(sums["mcd_crossed"][1]) == 3
+    languages = [f"/{language}" for language in task.voices.languages]
+    parts = {"boundary_ms": [""], "f0_correlation": languages}
+    for name, others in parts.items():
+        pairs = [sums[name + kind] for kind in ("_seen", "_crossed")]
+        whole = [sums[name + kind] for kind in others]
+        np.testing.assert_allclose(np.sum(pairs, 0), np.sum(whole, 0), rtol=1e-5)
 
 
 def test_a_native_voice_in_place_of_the_wanted_one(task):

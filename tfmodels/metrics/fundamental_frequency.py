@@ -39,17 +39,21 @@ def fundamental_frequency(samples: np.ndarray, rate: int, hop: int) -> np.ndarra
     """
     half = round(_WINDOW_SECONDS * rate / 2)
     shortest, longest = round(rate / _HIGHEST_HZ), round(rate / _LOWEST_HZ)
+    width, lags = 2 * half, np.arange(shortest - 1, longest + 1)
     padded = np.pad(np.asarray(samples, np.float64), (half, half + longest + 1))
     count = 1 + len(samples) // hop
-    starts = np.arange(count) * hop
-    first = padded[starts[:, None] + np.arange(2 * half)]
-    energy = np.sum(first**2, axis=1)
-    lags = np.arange(shortest - 1, longest + 1)
-    correlation = np.zeros([count, len(lags)])
-    for place, lag in enumerate(lags):
-        later = padded[starts[:, None] + lag + np.arange(2 * half)]
-        scale = np.sqrt(energy * np.sum(later**2, axis=1))
-        correlation[:, place] = np.sum(first * later, axis=1) / np.maximum(scale, 1e-12)
+    starts = np.arange(count)[:, None] * hop
+    reached = padded[starts + np.arange(width + longest)]
+    size = width + longest
+    spectra = np.fft.rfft(reached, size)
+    spectra *= np.fft.rfft(reached[:, :width], size).conj()
+    # No sum of products that is asked for comes round the end.
+    products = np.fft.irfft(spectra, size)[:, lags]
+    sums = np.pad(np.cumsum(padded**2), (1, 0))
+    energies = np.maximum(sums[starts + lags + width] - sums[starts + lags], 0)
+    energy = np.sum(reached[:, :width] ** 2, axis=1)
+    scale = np.sqrt(energy[:, None] * energies)
+    correlation = products / np.maximum(scale, 1e-12)
     middle = correlation[:, 1:-1]
     is_peak = (middle >= correlation[:, :-2]) & (middle > correlation[:, 2:])
     heights = np.where(is_peak, middle, 0)

@@ -216,13 +216,18 @@ class SynthesisJudge:
             return {}
         entry, ear = entries[number], self._ear
         sound, recorded = ear.sound(made), ear.recording(entry)
-        pitch = ear.pitch(sound, recorded, path)
+        understood = {
+            "character_errors": ear.wrong_characters(sound, entry.text),
+            "character_errors_recorded": ear.wrong_characters(recorded, entry.text),
+        }
+        pitch = ear.pitch(sound, recorded, path, self._recorded(name)[number])
+        if pitch is None:
+            return understood
         return {
             "log_f0_rmse": pitch.log_rmse,
             "voicing_error": pitch.voicing,
             "f0_correlation": pitch.correlation,
-            "character_errors": ear.wrong_characters(sound, entry.text),
-            "character_errors_recorded": ear.wrong_characters(recorded, entry.text),
+            **understood,
         }
 
     def _numbered(self, name: str) -> dict[tuple[Any, Any, str], int]:

@@ -22,6 +22,9 @@ from trainers.tasks.spoken import Spoken
 
 # Longer ones are a multiple, so that few shapes are compiled.
 _FRAMES_AT_ONCE = 64
+# Of a recording's pitch through the vocoder and back: two semitones, in the root mean
+# square, and the share of frames of which only one is voiced.
+_MOST_LOST, _MOST_UNVOICED = 2 * np.log(2) / 12, 0.4
 
 
 class Ear:
@@ -57,20 +60,26 @@ class Ear:
         return self._front_end.read(Path(entry.audio), entry.offset_s, entry.dur_s)
 
     def pitch(
-        self, sound: np.ndarray, recorded: np.ndarray, path: np.ndarray
-    ) -> PitchErrors:
-        """Compares the pitch of two sounds along a path.
+        self, sound: np.ndarray, recorded: np.ndarray, path: np.ndarray, mel: np.ndarray
+    ) -> PitchErrors | None:
+        """Compares the pitch of two sounds along a path; None where the vocoder would
+        lose that of the recording, as it does low voices in spectra of few bands.
 
         Args:
           sound: float32 [N].
           recorded: float32 [L].
           path: int [n, 2], frames of the first and of the second.
+          mel: float32 [T, M], the spectrum of the recording.
         """
         preset = self._front_end.preset
-        first, second = (
+        first, second, copied = (
             fundamental_frequency(samples, preset.sample_rate, preset.hop)
-            for samples in (sound, recorded)
+            for samples in (sound, recorded, self.sound(mel))
         )
+        same = np.repeat(np.arange(min(len(second), len(copied)))[:, None], 2, axis=1)
+        kept = pitch_errors(copied, second, same)
+        if kept.log_rmse > _MOST_LOST or kept.voicing > _MOST_UNVOICED:
+            return None
         ends = np.array([len(first), len(second)]) - 1
         return pitch_errors(first, second, np.minimum(path, ends))
 

@@ -256,7 +256,8 @@ FIGURES = {
     "classes": Figures(_classes, "the averaged weights"),
     "spoken": Figures(
         spoken,
-        "the last weights, running freely; and how often `tfmodels synthesis probe DIR`"
+        "the last weights, running freely; correlations of pitch by `tfmodels evaluate"
+        " DIR --set task.listened=120`; and how often `tfmodels synthesis probe DIR`"
         " is right, who would be in half of the speakers by knowing languages alone",
     ),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),

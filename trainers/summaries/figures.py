@@ -6,6 +6,7 @@ look for a display.
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
@@ -125,7 +126,7 @@ def labelled_images(
             size="small",
             ha="center",
         )
-    # Each image has made them those of its own.
+    # Every image drawn has set the limits to its own bounds.
     axes.set(xlim=(0, width), ylim=(height, 0))
     return figure
 
@@ -233,11 +234,8 @@ def alignments(
       sentences: tokens of the source, S; of the answer, T; and float weights of at
         least [T, S], each row from 0 to 1.
     """
-    longest = (
-        max(len(ascii(token)) - 2 for sentence in sentences for token in sentence[side])
-        for side in (1, 0)
-    )
-    left, bottom = (0.2 + _INCHES_A_CHARACTER * most for most in longest)
+    left = _room(token for _, answer, _ in sentences for token in answer)
+    bottom = _room(token for source, _, _ in sentences for token in source)
     margins = Margins(left, 0.1, bottom, 0.1)
     figure, grid = panels(len(sentences), 4.4 + left, 3.9 + bottom, margins)
     for axes, (source, answer, weights) in zip(grid, sentences, strict=True):
@@ -248,6 +246,13 @@ def alignments(
             axis.set_ticks(range(len(tokens)), labels, size="x-small", parse_math=False)
         axes.tick_params(axis="x", rotation=90)
     return figure
+
+
+def _room(tokens: Iterable[str]) -> float:
+    """Inches that the longest token needs beside an axis."""
+    return 0.2 + _INCHES_A_CHARACTER * max(
+        (len(ascii(t)) - 2 for t in tokens), default=0
+    )
 
 
 def curves(series: Mapping[str, Sequence[tuple[int, float]]]) -> Figure:

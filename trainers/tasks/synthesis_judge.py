@@ -113,14 +113,13 @@ class SynthesisJudge:
         found = tf.ensure_shape(found, [None, 1 + len(_ALL)])
         weight = batch["weight"]
         crossed = found[:, 0] * weight
-        language = enumerate(self._source.languages)
         kinds = (
             ("_seen", weight - crossed, _FIGURES),
             ("_crossed", crossed, _FIGURES),
             ("", weight, _TOGETHER),
             *(
                 (f"/{name}", weight * batch["language"][:, number], _BY_LANGUAGE)
-                for number, name in language
+                for number, name in enumerate(self._source.languages)
             ),
         )
         totals: Totals = {}

@@ -16,10 +16,8 @@ def test_a_third_of_the_steps_sort_far_above_chance(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_amoebanet_is_far_above_chance_in_a_fifth_of_the_recipe(tmp_path: Path) -> None:
-    # Most of the time goes to compilation, which fewer parts of a step shorten.
-    overrides = ["run.steps=3 epochs", "strategy.stages=2", "strategy.microbatches=2"]
-    result = trainers.train("gpipe/amoebanet_tiny", tmp_path, overrides)
-    assert result.metrics["test/top1"] > 0.3  # chance is 0.1
+    result = trainers.train("gpipe/amoebanet_tiny", tmp_path, ["run.steps=3 epochs"])
+    assert result.metrics["test/top1"] > 0.5  # chance is 0.1
 
 
 @pytest.mark.slow

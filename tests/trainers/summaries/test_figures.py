@@ -9,6 +9,7 @@ import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
+from trainers.summaries.figures import alignments
 from trainers.summaries.figures import confusion_matrix
 from trainers.summaries.figures import curves
 from trainers.summaries.figures import labelled_images
@@ -48,6 +49,22 @@ def test_wrong_predictions_are_red_and_carry_the_label(channels: int) -> None:
     titles = [(text.get_text(), text.get_color()) for text in axes.texts]
     assert titles == [("a", "black"), ("x (b)", "red"), ("c", "black")]
     assert rendered(figure).dtype == np.uint8
+
+
+def test_alignments_make_room_for_their_longest_tokens() -> None:
+    weights = np.zeros([2, 3])
+    short, long, silent = (
+        alignments([(["a", "b"], answer, weights)])
+        for answer in (["x"], ["a token of twenty-odd"], [])
+    )
+    left = [
+        figure.axes[0].get_position().x0 * figure.get_figwidth()
+        for figure in (silent, short, long)
+    ]
+    assert left == sorted(left)
+    assert left[2] > left[1] + 1
+    # A model that says nothing.
+    assert rendered(silent).any()
 
 
 def test_curves_have_a_panel_per_figure_and_a_line_per_split() -> None:

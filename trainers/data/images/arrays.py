@@ -1,6 +1,6 @@
 """Images that fit into memory: arrays, and the digits that scikit-learn ships."""
 
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,9 +75,8 @@ def load_digits(split: str) -> Digits:
 
 def _shipped_digits() -> Path:
     """The file, without importing scikit-learn, which takes seconds."""
-    found = find_spec("sklearn")
-    assert found is not None and found.origin is not None
-    return Path(found.origin).with_name("datasets") / "data/digits.csv.gz"
+    shipped = distribution("scikit-learn")
+    return Path(str(shipped.locate_file("sklearn/datasets/data/digits.csv.gz")))
 
 
 def open_digits(config: DigitsData, split: str) -> ArraySource:

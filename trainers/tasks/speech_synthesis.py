@@ -94,13 +94,7 @@ class SpeechSynthesis:
             "train",
             *(name for name in held_out if name != "reference"),
         )
-        self._judge = SynthesisJudge(
-            source,
-            ("train", *held_out),
-            self._r,
-            config.listened,
-            config.recogniser,
-        )
+        self._judge = SynthesisJudge(source, ("train", *held_out), self._r, config)
         self.batch_size: int = data.batch_size
         self.steps_per_epoch: int = source.steps_per_epoch
         training = source.split("train")

@@ -19,6 +19,8 @@ from trainers.data.synthesis.source import SynthesisSource
 from trainers.interfaces import Batch
 from trainers.interfaces import Outputs
 from trainers.interfaces import Totals
+from trainers.tasks.config import SpeechSynthesisConfig
+from trainers.tasks.recognisers import open_recogniser
 from trainers.tasks.synthesis_listening import Ear
 
 _AT_ONCE = 32
@@ -51,8 +53,7 @@ class SynthesisJudge:
         source: SynthesisSource,
         splits: tuple[str, ...],
         frames_per_step: int,
-        listened: int = 0,
-        recogniser: str | None = None,
+        config: SpeechSynthesisConfig,
     ) -> None:
         """Takes the data; recordings are read when they are first asked for.
 
@@ -60,8 +61,10 @@ class SynthesisJudge:
           source: the data.
           splits: names of all splits, in the order of their numbers.
           frames_per_step: r.
-          listened: of how many utterances of a split sound is made.
-          recogniser: folder of a run that listens to it.
+          config: of the task: of how many utterances sound is made, who listens.
+
+        Raises:
+          ConfigError, DataError: see `open_recogniser`.
         """
         self._source, self._splits = source, splits
         self._r = frames_per_step
@@ -70,7 +73,14 @@ class SynthesisJudge:
         self._recorded = functools.cache(self._read)
         self._numbers = functools.cache(self._numbered)
         self._discriminants = functools.cache(self._fitted)
-        self._listened, self._ear = listened, Ear(source.front_end, recogniser)
+        self._listened, understand = config.listened, None
+        if config.recogniser is not None:
+            held_out = [int(source.split(name).shapes[-1][0]) for name in splits[1:]]
+            frames = max(config.max_frames, *held_out)
+            understand = open_recogniser(
+                config.recogniser, frames * self._frame_ms / 1000
+            )
+        self._ear = Ear(source.front_end, understand)
         self.knows_speakers = "reference" in splits
         """Whether there are recordings to learn from who speaks."""
 

@@ -1,16 +1,11 @@
 """What synthetic speech sounds like: its pitch; what a recogniser understands."""
 
-import functools
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfmodels.audio.griffin_lim import GriffinLim
-from tfmodels.errors import ConfigError
-from tfmodels.errors import UserError
 from tfmodels.metrics.edit_distance import edit_errors
 from tfmodels.metrics.fundamental_frequency import PitchErrors
 from tfmodels.metrics.fundamental_frequency import fundamental_frequency
@@ -18,6 +13,7 @@ from tfmodels.metrics.fundamental_frequency import pitch_errors
 from tfmodels.text.graphemes import normalized
 from trainers.data.speech.manifest import Utterance
 from trainers.data.synthesis.front_end import SynthesisFrontEnd
+from trainers.tasks.recognisers import Understand
 from trainers.tasks.spoken import Spoken
 
 # Longer ones are a multiple, so that few shapes are compiled.
@@ -30,17 +26,13 @@ _MOST_LOST, _MOST_UNVOICED = 2 * np.log(2) / 12, 0.4
 class Ear:
     """Makes sound of spectra and compares it with recordings."""
 
-    def __init__(self, front_end: SynthesisFrontEnd, recogniser: str | None) -> None:
-        """Takes what reads recordings; a recogniser is opened when it first listens.
-
-        Args:
-          front_end: of the data.
-          recogniser: folder of a run of `speech_recognition`.
-        """
+    def __init__(
+        self, front_end: SynthesisFrontEnd, understand: Understand | None = None
+    ) -> None:
+        """Takes what reads recordings, and who understands, see `open_recogniser`."""
         self._front_end = front_end
         self._vocoder = tf.function(GriffinLim(front_end.preset), autograph=False)
-        self._recogniser = recogniser
-        self._run = functools.cache(self._open)
+        self._understand = understand
 
     def sound(self, energies: np.ndarray) -> np.ndarray:
         """Samples of a spectrum, float32 [hop * T].
@@ -91,31 +83,10 @@ class Ear:
           sound: float32 [N].
           text: what it says.
         """
-        if self._recogniser is None:
+        if self._understand is None:
             return np.nan
-        run = self._run()
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "said.wav"
-            Spoken(sound, self._front_end.sample_rate, "").write(path)
-            heard = run.task.predict(run.model, str(path))
-        return character_errors(heard[0].text if heard else "", text)
-
-    def _open(self) -> Any:
-        # It imports all tasks.
-        from trainers.runs import RunFolder
-        from trainers.runs import load_run
-
-        folder = str(self._recogniser)
-        try:
-            kind = RunFolder(Path(folder)).experiment().task.kind
-            if kind != "speech_recognition":
-                raise ConfigError(
-                    f"{folder} recognises no speech. Expected a run of task.kind:"
-                    f" speech_recognition. Received task.kind: {kind}."
-                )
-            return load_run(folder)
-        except UserError as error:
-            raise type(error)(f"task.recogniser: {error}") from None
+        heard = self._understand(Spoken(sound, self._front_end.sample_rate, ""))
+        return character_errors(heard, text)
 
 
 def character_errors(heard: str, text: str) -> float:

@@ -31,7 +31,7 @@ def spectrum(front_end, sound):
 
 
 def test_a_pitch_that_rises_or_falls_as_it_should(front_end):
-    ear, right = Ear(front_end, None), voice(260, 0.3)
+    ear, right = Ear(front_end), voice(260, 0.3)
     mel = spectrum(front_end, right)
     path = np.repeat(np.arange(len(mel))[:, None], 2, axis=1)
     for slope, sign in ((0.3, 1), (0.2, 1), (-0.2, -1)):
@@ -43,4 +43,4 @@ def test_a_low_voice_in_few_bands_is_not_judged(front_end):
     low = voice(70, 0.3)
     mel = spectrum(front_end, low)
     path = np.repeat(np.arange(len(mel))[:, None], 2, axis=1)
-    assert Ear(front_end, None).pitch(low, low, path, mel) is None
+    assert Ear(front_end).pitch(low, low, path, mel) is None

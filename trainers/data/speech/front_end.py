@@ -67,7 +67,8 @@ class FrontEnd(Sounds):
         """Takes rate, number and ends of the bands."""
         log_mel = LogMel(config.sample_rate, config.mel_bins, *config.bounds_hz)
         super().__init__(log_mel, config.sample_rate)
-        self._longest = config.buckets[-1].frames
+        self.longest = config.buckets[-1].frames
+        """Most frames of a recording."""
 
     def num_samples(self, frames: tf.Tensor | int) -> tf.Tensor | int:
         """Samples that so many frames need, of the argument's type."""
@@ -91,10 +92,10 @@ class FrontEnd(Sounds):
                 f"{path} is silent. Expected speech. Received {len(samples)} samples,"
                 " all of them 0."
             )
-        if not 1 <= frames <= self._longest:
+        if not 1 <= frames <= self.longest:
             raise DataError(
                 f"{path} is too {'long' if frames else 'short'}. Expected from 1 to"
-                f" {self._longest} frames of 10 ms, the largest of data.buckets."
+                f" {self.longest} frames of 10 ms, the largest of data.buckets."
                 f" Received {frames}; cut the recording, or train with larger"
                 " data.buckets."
             )

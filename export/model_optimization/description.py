@@ -11,6 +11,7 @@ from export.model_optimization.accepted import ACCEPTED
 from export.model_optimization.accepted import ACTIVATIONS
 from tfmodels.compression.chains import affine_chains
 from tfmodels.errors import ConfigError
+from tfmodels.layers.dropout import Dropout
 from tfmodels.layers.normalization import BatchNormalization
 from tfmodels.layers.normalization import LocalResponseNormalization
 from tfmodels.layers.residual import ScaledAdd
@@ -24,13 +25,16 @@ Arrays = dict[str, np.ndarray]
 
 _OURS = {
     kind.__name__: kind
-    for kind in (BatchNormalization, LocalResponseNormalization, ScaledAdd)
+    for kind in (BatchNormalization, Dropout, LocalResponseNormalization, ScaledAdd)
 }
 # By the very class: a class derived from one of them may compute something else.
 _NAMES: Mapping[type, str] = {
-    **{getattr(keras.layers, name): name for name in ACCEPTED if name not in _OURS},
+    **{
+        vars(keras.layers)[name]: name
+        for name in ACCEPTED
+        if hasattr(keras.layers, name)
+    },
     **{kind: name for name, kind in _OURS.items()},
-    keras.layers.BatchNormalization: "BatchNormalization",
 }
 _MAIN = "logits"
 _FLOATING = "LocalResponseNormalization"

@@ -12,6 +12,7 @@ from tfmodels.amoebanet.config import AmoebaNetConfig
 from tfmodels.amoebanet.units import PreactivatedUnits
 from tfmodels.classification.model import ImageClassifier
 from tfmodels.layers.convolution import Conv
+from tfmodels.layers.dropout import Dropout
 
 
 def amoebanet(config: AmoebaNetConfig) -> ImageClassifier:
@@ -41,7 +42,7 @@ def amoebanet(config: AmoebaNetConfig) -> ImageClassifier:
         endpoints[name] = x
         inputs = (x, inputs[0])
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    x = keras.layers.Dropout(config.dropout_rate, name="dropout")(x)
+    x = Dropout(config.dropout_rate, name="dropout")(x)
     logits = keras.layers.Dense(config.num_classes, dtype="float32", name="logits")(x)
     endpoints["logits"] = logits
     return ImageClassifier(

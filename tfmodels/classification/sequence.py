@@ -11,6 +11,7 @@ from tfmodels.layers.branches import Branches
 from tfmodels.layers.branches import concatenated
 from tfmodels.layers.convolution import Conv
 from tfmodels.layers.convolution import Units
+from tfmodels.layers.dropout import Dropout
 from tfmodels.layers.residual import ScaledAdd
 
 
@@ -88,7 +89,7 @@ class SubnetworkSequence:
         """Appends the output layer: global average pooling, dropout, class scores."""
         pooled = keras.layers.GlobalAveragePooling2D(name="pool")(self._last)
         self.append("pool", pooled)
-        kept = keras.layers.Dropout(self._config.dropout_rate, name="dropout")(pooled)
+        kept = Dropout(self._config.dropout_rate, name="dropout")(pooled)
         self.append("logits", self._scores(kept, "logits"))
 
     def head_map(self, name: str, attach: str, head: TrainingHead) -> keras.KerasTensor:

@@ -23,6 +23,7 @@ from tfmodels.gnmt.stack import Pass
 from tfmodels.gnmt.stack import batch_major
 from tfmodels.gnmt.wavefront import shared_out
 from tfmodels.gnmt.wavefront import wavefront
+from tfmodels.layers.dropout import Dropout
 from tfmodels.layers.lstm import clip
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
@@ -92,7 +93,7 @@ class GNMT(keras.Model):
             trainable=False,
             name="training_step",
         )
-        self.dropout = keras.layers.Dropout(config.dropout_rate, name="dropout")
+        self.dropout: Any = Dropout(config.dropout_rate, name="dropout")
         self._spread: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None = None
         self._shards: tuple[Place, ...] = ()
         self.built = True

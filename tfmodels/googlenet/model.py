@@ -11,6 +11,7 @@ from tfmodels.layers.branches import Branches
 from tfmodels.layers.convolution import Conv
 from tfmodels.layers.convolution import Pool
 from tfmodels.layers.convolution import Units
+from tfmodels.layers.dropout import Dropout
 from tfmodels.layers.normalization import LocalResponseNormalization
 
 
@@ -127,5 +128,5 @@ def _side_heads(network: SubnetworkSequence, config: GoogLeNetConfig) -> None:
         x = network.head_map(name, head.attach, head)
         x = keras.layers.Flatten(name=f"{name}_flatten")(x)
         x = network.units.dense(x, head.hidden, f"{name}_hidden")
-        x = keras.layers.Dropout(head.dropout_rate, name=f"{name}_dropout")(x)
+        x = Dropout(head.dropout_rate, name=f"{name}_dropout")(x)
         network.add_head(name, x)

@@ -23,6 +23,7 @@ from tfmodels.las.identifier import Identifier
 from tfmodels.las.scheduled import share_at
 from tfmodels.las.scheduled import with_own_units
 from tfmodels.las.streaming import check_chunk
+from tfmodels.layers.dropout import Dropout
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
 from tfmodels.layers.matrices import Matrix
@@ -84,7 +85,7 @@ class LAS(keras.Model):
             self.encoder_head = self._head(
                 "encoder_head", config.encoding_dim, config.num_varieties
             )
-        self.dropout = keras.layers.Dropout(config.dropout_rate, name="dropout")
+        self.dropout: Any = Dropout(config.dropout_rate, name="dropout")
         self.training_step: Any = None
         if config.scheduled_sampling:
             self.training_step = self.add_weight(

@@ -6,6 +6,7 @@ import keras
 
 from tfmodels.deep import deep_graph
 from tfmodels.layers.attention import CausalAttention
+from tfmodels.layers.dropout import Dropout
 from tfmodels.quantization.adapting import adapt
 from tfmodels.transformer.config import TransformerConfig
 from tfmodels.transformer.layers import LearnedPositions
@@ -51,7 +52,7 @@ def transformer(config: TransformerConfig) -> keras.Model:
     x = embedding(tokens)
     if config.positions in positions:
         x = positions[config.positions](name="positions")(x)
-    x = keras.layers.Dropout(config.dropout_rate, name="dropout")(x)
+    x = Dropout(config.dropout_rate, name="dropout")(x)
     for number in range(1, config.num_layers + 1):
         x = _block(x, config, f"block{number}")
     x = _norm(config, "norm")(x)
@@ -78,9 +79,7 @@ def _block(x: Any, config: TransformerConfig, name: str) -> Any:
     for part, branch in (("attention", _attention), ("feed_forward", _feed_forward)):
         path = f"{name}_{part}"
         change = branch(_norm(config, f"{path}_norm")(x), config, path)
-        change = keras.layers.Dropout(config.dropout_rate, name=f"{path}_dropout")(
-            change
-        )
+        change = Dropout(config.dropout_rate, name=f"{path}_dropout")(change)
         x = keras.layers.Add(name=f"{path}_add")([x, change])
     return x
 

@@ -2,6 +2,7 @@
 
 from tools.results.recipe import SEEDS
 from tools.results.recipe import Recipe
+from tools.results.spoken import RECOGNISER
 
 _SILENCE = "saying nothing 1.0"
 _CONFLICT = (
@@ -80,6 +81,16 @@ RECIPES = (
         asks="at most",
         figures="final",
         prepare=_ESPEAK,
+    ),
+    Recipe(
+        RECOGNISER,
+        "test/wer",
+        0.1,
+        _SILENCE,
+        seeds=(0,),
+        asks="at most",
+        figures="final",
+        prepare=_VOICES,
     ),
     *(
         Recipe(

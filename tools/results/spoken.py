@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from tools.results.parts import RUNS
+from tools.results.parts import part_file
 from tools.results.parts import python
 from tools.results.parts import tfmodels
 from tools.results.recipe import Recipe
@@ -16,15 +18,17 @@ _JUDGED = {
     ),
     "words": (*_BOTH, "stop_failures"),
 }
-
-
+_HEARD = ("f0_correlation/", "character_errors_")
 _LISTENED = 120
+RECOGNISER = "multilingual_tts/recogniser_tiny"
+"""Who says what is understood, trained before."""
 
 
 def spoken(recipe: Recipe, workdir: Path) -> dict[str, float]:
     """What is judged of free running, of known words and of phrases with a new one;
-    whether pitch moves as in recordings, of more utterances than training listens to;
-    how often a fresh probe of encodings is right about speaker and language."""
+    of more utterances than training listens to, whether pitch moves as in recordings
+    and which characters are not understood; how often a fresh probe of encodings is
+    right about speaker and language."""
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
     last = {name: value for line in lines for name, value in line.items()}
     judged = {
@@ -32,17 +36,19 @@ def spoken(recipe: Recipe, workdir: Path) -> dict[str, float]:
         for split, names in _JUDGED.items()
         for name in names
     }
-    return {**judged, **_moving(workdir), **_probed(workdir)}
+    return {**judged, **_listened(workdir), **_probed(workdir)}
 
 
-def _moving(workdir: Path) -> dict[str, float]:
-    tfmodels("evaluate", str(workdir), "--set", f"task.listened={_LISTENED}")
+def _listened(workdir: Path) -> dict[str, float]:
+    recogniser = RUNS / part_file(RECOGNISER).stem / "seed0"
+    settings = f"task.listened={_LISTENED}", f"task.recogniser={recogniser}"
+    tfmodels("evaluate", str(workdir), *(f"--set={each}" for each in settings))
     found = json.loads((workdir / "metrics.json").read_text())
     return {
         name: value
         for split in _JUDGED
         for name, value in found.items()
-        if name.startswith(f"{split}/f0_correlation/")
+        if name.startswith(tuple(f"{split}/{kind}" for kind in _HEARD))
     }
 
 

@@ -32,6 +32,8 @@ from trainers.data.images.arrays import load_digits
 from trainers.experiment import Experiment
 from trainers.runs import load_run
 
+pytestmark = pytest.mark.slow
+
 FILES = [
     "manifest.json",
     "labels.txt",

@@ -30,6 +30,8 @@ from trainers.configuration import read_yaml
 from trainers.experiment import Experiment
 from trainers.runs import load_run
 
+pytestmark = pytest.mark.slow
+
 FORMATS = ("float32", "float16", "dynamic", "int8", "int16x8")
 
 
@@ -183,7 +185,6 @@ def test_an_artefact_predicts_what_its_run_predicts(
     assert loaded.predict("3 1 2") == "1 2 3"
 
 
-@pytest.mark.slow
 def test_a_process_that_built_no_model_reads_an_artefact(sorting_artefact):
     code = "import export, sys; export.load(sys.argv[1]).reference()"
     command = [sys.executable, "-c", code, str(sorting_artefact("saved_model"))]

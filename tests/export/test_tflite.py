@@ -26,6 +26,8 @@ from tfmodels.errors import CheckFailed
 from tfmodels.errors import DataError
 from trainers.data.images.arrays import load_digits
 
+pytestmark = pytest.mark.slow
+
 TYPES = {code: name for name, code in vars(schema.TensorType).items()}
 
 
@@ -206,7 +208,6 @@ def test_quantization_rounds_and_saturates():
     np.testing.assert_array_equal(dequantize(quantize(values, plain), plain), values)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("numbers", "num_bytes"), [("float32", 27_997_484), ("int8", 7_221_528)]
 )

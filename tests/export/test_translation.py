@@ -16,6 +16,8 @@ from trainers.configuration import read_yaml
 from trainers.experiment import Experiment
 from trainers.stages import open_task
 
+pytestmark = pytest.mark.slow
+
 WIRINGS = ["paper", "gnmt_v2", "bottom_query"]
 LONGEST = 24
 
@@ -83,7 +85,6 @@ def test_sentences_that_are_too_long_are_refused(opened):
         opened.signatures.predict(program, "y" * 119)
 
 
-@pytest.mark.slow
 def test_what_is_served(opened, examples):
     program = KerasProgram(opened.signatures.serving(opened.model))
     assert program.endpoints == ("translate", "translate_ids", "score")

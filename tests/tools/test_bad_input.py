@@ -18,6 +18,8 @@ from tests.trainers.small import assert_same_state
 from tests.trainers.small import last_state
 from tests.trainers.small import sigterm_after_a_checkpoint
 
+pytestmark = pytest.mark.slow
+
 Exported = Callable[[str], Path]
 
 

@@ -19,6 +19,8 @@ from trainers.runs import load_run
 from trainers.summaries.jsonl import read_scalars
 from trainers.tasks.image_classification import ImageClassification
 
+pytestmark = pytest.mark.slow
+
 SHORT = [
     *ONE_MODULE,
     "run.steps=6",

@@ -25,6 +25,8 @@ from tools.compress import compress_command
 from trainers.runs import RunFolder
 from trainers.runs import load_run
 
+pytestmark = pytest.mark.slow
+
 Worker = Callable[..., None]
 
 
@@ -43,7 +45,6 @@ def rows(task, split: str) -> tuple[np.ndarray, np.ndarray]:
     return images, np.concatenate([batch["label"] for batch in batches])[kept]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", ["prune", "cluster"])
 def test_a_smaller_run(run_folder: Path, tmp_path: Path, method: str, capfd):
     new = tmp_path / "new"
@@ -69,7 +70,6 @@ def test_a_smaller_run(run_folder: Path, tmp_path: Path, method: str, capfd):
     assert accuracy > 0.8
 
 
-@pytest.mark.slow
 def test_integers(run_folder: Path, tmp_path: Path):
     new = tmp_path / "new"
     compress_command(run_folder, "quantize", new, epochs=1)

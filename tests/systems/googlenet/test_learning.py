@@ -19,6 +19,8 @@ from trainers.stages import plan_stages
 from trainers.strategies.data_parallel.strategy import DataParallel
 from trainers.totals import means
 
+pytestmark = pytest.mark.slow
+
 
 def start(*changes: str) -> tuple[DataParallel, Placed, Stage]:
     """The small network with fresh weights, without dropout at its end."""
@@ -71,7 +73,6 @@ def test_bfloat16_computes_logits_and_loss_in_float32() -> None:
     assert losses[0] != losses[1]
 
 
-@pytest.mark.slow
 def test_it_memorizes_64_images_and_nothing_from_shuffled_labels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

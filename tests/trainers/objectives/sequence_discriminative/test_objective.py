@@ -34,6 +34,8 @@ from trainers.objectives.sequence_discriminative.config import (
 from trainers.objectives.sequence_discriminative.configured import ConfiguredCriterion
 from trainers.objectives.sequence_discriminative.objective import SequenceDiscriminative
 
+pytestmark = pytest.mark.slow
+
 GRAPH = random_graph(1, 3, 7, 4)
 PHONES = Phones(np.array([0, 0, 1, 1]), np.array([False, True]))
 LOG_PRIOR = np.log([0.4, 0.3, 0.2, 0.1]).astype(np.float32)

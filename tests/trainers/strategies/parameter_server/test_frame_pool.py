@@ -28,6 +28,8 @@ from trainers.strategies.parameter_server.frame_pool import FramePool
 from trainers.strategies.parameter_server.learner import Subject
 from trainers.strategies.parameter_server.learner import Work
 
+pytestmark = pytest.mark.slow
+
 ALL = 10_000
 
 
@@ -144,7 +146,6 @@ def test_the_order_depends_on_the_number_of_the_batch(deep: Taught) -> None:
     assert np.abs(first - still).max() > 1e-3
 
 
-@pytest.mark.slow
 def test_two_replicas_train_from_pools(deep: Taught) -> None:
     strategy = {"replicas": 2, "local_steps": 2, "frame_pool": 50}
     rate = {"kind": "constant", "initial": 0.01}

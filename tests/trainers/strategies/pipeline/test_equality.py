@@ -24,6 +24,8 @@ from trainers.interfaces import Objective
 from trainers.interfaces import Outputs
 from trainers.totals import means
 
+pytestmark = pytest.mark.slow
+
 SCHEDULES: list[dict[str, Any]] = [
     {"schedule": "gpipe"},
     {"schedule": "1f1b"},
@@ -171,7 +173,6 @@ def test_l2_counts_once_and_clipping_is_global() -> None:
     assert np.abs(unclipped["head/kernel"] - two["head/kernel"]).max() > 1e-3
 
 
-@pytest.mark.slow
 def test_twenty_steps_of_adam_count_as_twenty() -> None:
     rate = {"kind": "cosine", "initial": 0.02, "warmup": 5}
     one, summary_one = trained(20, {}, kind="adam", learning_rate=rate)

@@ -14,6 +14,8 @@ from tests.trainers.pipelined import trained
 from tests.trainers.toy import ToyTask
 from tests.trainers.toy import toy_stage
 
+pytestmark = pytest.mark.slow
+
 
 def dropping(features: Any) -> Any:
     """Four items, two of them with dropout."""

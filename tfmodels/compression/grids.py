@@ -10,6 +10,7 @@ from tfmodels.compression.chains import Chains
 from tfmodels.compression.chains import affine_chains
 from tfmodels.compression.chains import readers_of
 from tfmodels.errors import ConfigError
+from tfmodels.layers.dropout import Dropout
 from tfmodels.layers.residual import ScaledAdd
 
 layers = keras.layers
@@ -22,6 +23,7 @@ _NEW = (
 )
 _POOLS = (layers.AveragePooling2D, layers.MaxPooling2D)
 _SAME = (
+    Dropout,
     layers.Dropout,
     layers.Flatten,
     layers.Reshape,

@@ -1,4 +1,4 @@
-"""Dropout that costs no more with XLA than without."""
+"""Dropout that costs little with XLA too."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ import tensorflow as tf
 
 
 class Dropout(keras.layers.Dropout):
-    """`keras.layers.Dropout`, whose numbers are Philox's wherever it runs.
+    """`keras.layers.Dropout`, which says that its numbers are Philox's.
 
-    Keras leaves the choice to TensorFlow, which takes ThreeFry with XLA: operations
-    that are fused into, and done anew by, everything that reads a mask. Without XLA
-    the numbers are those of Keras.
+    They are with Keras too, which leaves the choice to TensorFlow. With XLA the choice
+    costs more than a step may take besides: all that becomes of the seed before is done
+    anew for each number.
     """
 
     def call(self, inputs: Any, training: bool = False) -> Any:

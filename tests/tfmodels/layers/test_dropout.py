@@ -1,4 +1,4 @@
-"""Dropout draws what Keras draws, and something else with XLA."""
+"""Dropout draws what Keras draws."""
 
 import keras
 import numpy as np
@@ -15,18 +15,13 @@ def dropped(layer, jit_compile):
     return np.stack([run(VALUES).numpy() for _ in range(2)])
 
 
-def test_numbers_are_those_of_keras():
-    own = dropped(Dropout(0.3, seed=5), jit_compile=False)
-    known = dropped(keras.layers.Dropout(0.3, seed=5), jit_compile=False)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_numbers_are_those_of_keras(jit_compile):
+    own = dropped(Dropout(0.3, seed=5), jit_compile)
+    known = dropped(keras.layers.Dropout(0.3, seed=5), jit_compile)
     np.testing.assert_array_equal(own, known)
-
-
-def test_with_xla_a_share_is_dropped_another_each_time():
-    first, second = dropped(Dropout(0.3, seed=5), jit_compile=True)
-    assert np.any(first != second)
-    for kept in first, second:
-        assert np.mean(kept == 0) == pytest.approx(0.3, abs=0.03)
-        assert set(np.unique(kept)) == {0, np.float32(1 / 0.7)}
+    assert np.any(own[0] != own[1])
+    assert np.mean(own == 0) == pytest.approx(0.3, abs=0.03)
 
 
 def test_nothing_is_dropped_otherwise():

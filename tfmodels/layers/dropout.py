@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 
+@keras.saving.register_keras_serializable("tfmodels")
 class Dropout(keras.layers.Dropout):
     """`keras.layers.Dropout`, which says that its numbers are Philox's.
 

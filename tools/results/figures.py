@@ -256,9 +256,11 @@ FIGURES = {
     "classes": Figures(_classes, "the averaged weights"),
     "spoken": Figures(
         spoken,
-        "the last weights, running freely; correlations of pitch by `tfmodels evaluate"
-        " DIR --set task.listened=120`; and how often `tfmodels synthesis probe DIR`"
-        " is right, who would be in half of the speakers by knowing languages alone",
+        "the last weights, running freely; correlations of pitch and characters that"
+        " are not understood by `tfmodels evaluate DIR --set task.listened=120 --set"
+        " task.recogniser=RECOGNISER`, a run of multilingual_tts/recogniser_tiny; how"
+        " often `tfmodels synthesis probe DIR` is right, who would be in half of the"
+        " speakers by knowing languages alone",
     ),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
     "expected_errors": Figures(

@@ -10,9 +10,9 @@ import tensorflow as tf
 class Dropout(keras.layers.Dropout):
     """`keras.layers.Dropout`, which says that its numbers are Philox's.
 
-    They are with Keras too, which leaves the choice to TensorFlow. With XLA the choice
-    costs more than a step may take besides: all that becomes of the seed before is done
-    anew for each number.
+    They are with Keras too, which leaves the choice to TensorFlow. With XLA that costs:
+    what is made of the seed first is made anew for each number, which can take longer
+    than the rest of a step.
     """
 
     def call(self, inputs: Any, training: bool = False) -> Any:

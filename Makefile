@@ -19,7 +19,7 @@ demo: $(INSTALLED)
 	$(BIN)/tfmodels demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --config .ci/ruff.toml --check .

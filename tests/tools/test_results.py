@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tools.results import __main__ as results
 from tools.results import figures
+from tools.results import parts
+from tools.results import together
 from tools.results.recipe import Recipe
 from tools.results.recipes import RECIPES
 from trainers.configuration import load_experiment
@@ -31,8 +34,9 @@ def commands(tmp_path, monkeypatch) -> list[tuple[str, ...]]:
         output.write_text('{"wer": 0.25, "p": 0.5}')
         return ""
 
-    monkeypatch.setattr(figures, "RUNS", tmp_path)
-    monkeypatch.setattr(figures, "tfmodels", record)
+    for module in (together, parts):
+        monkeypatch.setattr(module, "RUNS", tmp_path)
+    monkeypatch.setattr(together, "tfmodels", record)
     return asked
 
 
@@ -88,3 +92,22 @@ def test_errors_before_and_after_the_second_stage(tmp_path) -> None:
         "test/oracle_errors": 0.01,
         "test/wer": 0.03,
     }
+
+
+def test_what_figures_need_is_made_before(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(parts, "RUNS", tmp_path)
+    monkeypatch.setattr(results, "PARTS", tmp_path)
+    with pytest.raises(SystemExit, match="needs the runs of googlenet/tiny"):
+        results.main(["googlenet/qat_tiny", "googlenet/tiny"])
+    monkeypatch.setattr(results, "train", lambda recipe: pytest.fail("too early"))
+    for name, needed in (
+        ("multilingual_tts/tiny", "multilingual_tts/recogniser_tiny"),
+        (CONTROL.name, ERRORS.name),
+    ):
+        with pytest.raises(SystemExit, match=f"needs the runs of {needed}"):
+            results.main([name])
+
+
+def test_all_recipes_together_need_nothing_else(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(parts, "RUNS", tmp_path)
+    assert results._missing([recipe.name for recipe in RECIPES]) is None

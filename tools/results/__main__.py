@@ -17,11 +17,13 @@ from typing import Any
 from tfmodels.errors import ConfigError
 from tools.benchmark import BENCHMARKS
 from tools.benchmark.timing import machine
+from tools.results.figures import needed_by
 from tools.results.page import page
 from tools.results.parts import PARTS
 from tools.results.parts import ROOT
 from tools.results.parts import RUNS
 from tools.results.parts import part_file
+from tools.results.parts import runs_folder
 from tools.results.parts import tfmodels
 from tools.results.recipes import RECIPES
 from tools.results.training import train
@@ -41,7 +43,10 @@ def main(names: list[str]) -> None:
     if unknown:
         sys.exit(f"unknown: {', '.join(unknown)}. Expected some of {', '.join(parts)}.")
     PARTS.mkdir(parents=True, exist_ok=True)
-    for name in names or parts:
+    asked = names or list(parts)
+    if missing := _missing(asked):
+        sys.exit(missing)
+    for name in asked:
         print(f"== {name}", flush=True)
         try:
             found = parts[name]()
@@ -54,6 +59,16 @@ def main(names: list[str]) -> None:
         stamp = {"date": datetime.now(UTC).date().isoformat(), "machine": machine()}
         part_file(name).write_text(json.dumps({**found, **stamp}, indent=1) + "\n")
     (ROOT / "docs" / "RESULTS.md").write_text(page())
+
+
+def _missing(names: list[str]) -> str | None:
+    """What is wrong where figures need runs that are not there, nor made before."""
+    recipes = {recipe.name: recipe for recipe in RECIPES}
+    for place, name in enumerate(names):
+        needed = needed_by(recipes[name]) if name in recipes else ""
+        if needed and needed not in names[:place] and not runs_folder(needed).exists():
+            return f"{name} needs the runs of {needed}: name that before it."
+    return None
 
 
 def measure(name: str) -> dict[str, Any]:

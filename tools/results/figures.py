@@ -9,13 +9,15 @@ from typing import Any
 from typing import NamedTuple
 
 from tools.results.clipped import clipped
-from tools.results.parts import ROOT
-from tools.results.parts import RUNS
-from tools.results.parts import part_file
 from tools.results.parts import python
+from tools.results.parts import runs_folder
 from tools.results.parts import tfmodels
 from tools.results.recipe import Recipe
+from tools.results.spoken import RECOGNISER
 from tools.results.spoken import spoken
+from tools.results.together import against_errors
+from tools.results.together import end_of_cross_entropy
+from tools.results.together import ensemble
 from trainers.configuration import read_yaml
 from trainers.durations import to_steps
 
@@ -63,13 +65,13 @@ def _compressed(recipe: Recipe, workdir: Path) -> dict[str, float]:
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
     evaluated = [line[recipe.metric] for line in lines if recipe.metric in line]
     before = evaluated[number - 1]
-    plain = part_file(f"{recipe.config.partition('/')[0]}/tiny").stem
+    plain = runs_folder(needed_by(recipe)) / workdir.name
     return {
         f"{recipe.metric} before": before,
         **made,
         "lost in integers": before - made[_COLUMNS["tflite_int8"]],
         "bytes of TFLite in gzip": _zipped(workdir),
-        "of the plain network": _zipped(RUNS / plain / workdir.name),
+        "of the plain network": _zipped(plain),
     }
 
 
@@ -177,40 +179,6 @@ _expected_errors = partial(
 _AROUND = "the weights before the second stage and after it"
 
 
-def _ensemble(recipe: Recipe) -> dict[str, float]:
-    """The mean of the probabilities of all seeds, in place of one of them."""
-    output = RUNS / f"{part_file(recipe.name).stem}_ensemble"
-    tfmodels("evaluate", *_runs(recipe.name, recipe), "--output", str(output))
-    metrics = json.loads((output / "metrics.json").read_text())
-    return {recipe.metric: metrics[recipe.metric]}
-
-
-def _end_of_cross_entropy(recipe: Recipe) -> dict[str, float]:
-    """What the last fifth of the first stage has changed."""
-    runs = _runs(recipe.name, recipe)
-    source = ROOT / "configs" / f"{recipe.config}.yaml"
-    steps = read_yaml(source.read_text(), str(source))
-    end = steps["stages"][0]["steps"]
-    at = ("--step", str(end), "--control-step", str(end * 4 // 5))
-    return _compared(runs, runs, *at)
-
-
-def _against_errors(recipe: Recipe) -> dict[str, float]:
-    """Runs of the configuration as it is, against those of the recipe."""
-    return _compared(_runs(recipe.config, recipe), _runs(recipe.name, recipe))
-
-
-def _runs(name: str, recipe: Recipe) -> list[str]:
-    return [str(RUNS / part_file(name).stem / f"seed{n}") for n in recipe.seeds]
-
-
-def _compared(runs: list[str], controls: list[str], *more: str) -> dict[str, float]:
-    pairs = [part for run in controls for part in ("--control", run)]
-    output = RUNS / "compared.json"
-    tfmodels(*("recognition", "compare", *runs, *pairs, *more, "--output", str(output)))
-    return dict(json.loads(output.read_text()))
-
-
 class Figures(NamedTuple):
     """A way to take figures of a run."""
 
@@ -222,18 +190,23 @@ class Figures(NamedTuple):
     """A function of the recipe: figures of the runs of all seeds together."""
     about_pooled: str = ""
     """Of what those are."""
+    needs: str = ""
+    """Name of the recipe whose runs are looked at too; {config} stands for the recipe's
+    configuration, {folder} for where that lies."""
 
 
 FIGURES = {
     "final": Figures(_final, "the averaged weights"),
     "integer_export": Figures(_integer_export, "the averaged weights"),
     "compressed": Figures(
-        _compressed, "the averaged weights; before: those that stage `learn` ends with"
+        _compressed,
+        "the averaged weights; before: those that stage `learn` ends with",
+        needs="{folder}/tiny",
     ),
     "ensemble": Figures(
         _integer_export,
         "the averaged weights",
-        _ensemble,
+        ensemble,
         "Mean probabilities of the runs above, `tfmodels evaluate DIR DIR DIR --output"
         " OUT`, which should reach 0.97",
     ),
@@ -261,12 +234,13 @@ FIGURES = {
         " task.recogniser=RECOGNISER`, a run of multilingual_tts/recogniser_tiny; how"
         " often `tfmodels synthesis probe DIR` is right, who would be in half of the"
         " speakers by knowing languages alone",
+        needs=RECOGNISER,
     ),
     "errors_by_stage": Figures(_errors_by_stage, "the best scale of decoding"),
     "expected_errors": Figures(
         _expected_errors,
         _AROUND,
-        _end_of_cross_entropy,
+        end_of_cross_entropy,
         "The last checkpoints of cross entropy against those after four fifths of it,"
         " `tfmodels recognition compare` with `--step` and `--control-step`",
     ),
@@ -275,8 +249,9 @@ FIGURES = {
     "against_errors": Figures(
         _expected_errors,
         _AROUND,
-        _against_errors,
+        against_errors,
         "The runs above against these, `tfmodels recognition compare`",
+        needs="{config}",
     ),
     "same_utterances": Figures(
         _same_utterances,
@@ -290,3 +265,9 @@ FIGURES = {
         " north}` or `task.variety_known=false`",
     ),
 }
+
+
+def needed_by(recipe: Recipe) -> str:
+    """Name of the recipe without whose runs figures cannot be taken; none: empty."""
+    folder = recipe.config.partition("/")[0]
+    return FIGURES[recipe.figures].needs.format(config=recipe.config, folder=folder)

@@ -18,6 +18,11 @@ def part_file(name: str) -> Path:
     return PARTS / f"{plain}.json"
 
 
+def runs_folder(name: str) -> Path:
+    """Where a recipe's runs lie, each in a folder ``seedN``."""
+    return RUNS / part_file(name).stem
+
+
 def tfmodels(*arguments: str) -> str:
     """Runs the command line of this checkout; what it printed."""
     return python("-m", "tools.cli", *arguments)

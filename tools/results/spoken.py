@@ -3,9 +3,8 @@
 import json
 from pathlib import Path
 
-from tools.results.parts import RUNS
-from tools.results.parts import part_file
 from tools.results.parts import python
+from tools.results.parts import runs_folder
 from tools.results.parts import tfmodels
 from tools.results.recipe import Recipe
 
@@ -40,7 +39,7 @@ def spoken(recipe: Recipe, workdir: Path) -> dict[str, float]:
 
 
 def _listened(workdir: Path) -> dict[str, float]:
-    recogniser = RUNS / part_file(RECOGNISER).stem / "seed0"
+    recogniser = runs_folder(RECOGNISER) / "seed0"
     settings = f"task.listened={_LISTENED}", f"task.recogniser={recogniser}"
     tfmodels("evaluate", str(workdir), *(f"--set={each}" for each in settings))
     found = json.loads((workdir / "metrics.json").read_text())

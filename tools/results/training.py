@@ -7,8 +7,7 @@ from typing import Any
 
 from tools.results.figures import FIGURES
 from tools.results.parts import ROOT
-from tools.results.parts import RUNS
-from tools.results.parts import part_file
+from tools.results.parts import runs_folder
 from tools.results.parts import tfmodels
 from tools.results.recipe import Recipe
 
@@ -20,7 +19,7 @@ def train(recipe: Recipe) -> dict[str, Any]:
         tfmodels(*recipe.prepare)
     runs: list[dict[str, float]] = []
     for seed in recipe.seeds:
-        workdir = RUNS / part_file(recipe.name).stem / f"seed{seed}"
+        workdir = runs_folder(recipe.name) / f"seed{seed}"
         shutil.rmtree(workdir, ignore_errors=True)
         folder = str(workdir.relative_to(ROOT))
         started, before = time.monotonic(), _cpu_seconds()

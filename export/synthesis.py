@@ -45,7 +45,7 @@ class Synthesis:
             shape = [batch, config.residual.dim]
             self._source.append(tf.TensorSpec(shape, tf.float32, "residual"))
         self._batch = batch
-        self._is_fed = config.fed_dim > 0
+        self._is_fed = any(config.fed_dims)
 
     def parts(self) -> dict[str, Endpoint]:
         """What a host chains."""

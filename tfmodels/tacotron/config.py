@@ -131,9 +131,10 @@ class TacotronConfig(Config):
     """Z19."""
     table_std: float = pydantic.Field(default=0.3, gt=0)
     """Standard deviation of tables at first."""
-    conditioning: Literal["decoder_input", "memory"] = "decoder_input"
-    """Speaker, language and residual stand beside the input of both LSTMs (Z19), or
-    beside each encoding."""
+    conditioning: Literal["decoder_input", "late_speaker", "memory"] = "decoder_input"
+    """Speaker, language and residual stand beside the input of both LSTMs (Z19); so
+    too, but the speaker is kept from the first one, which reads the text, so that the
+    pace is not the speaker's; or all stand beside each encoding."""
     mel_bins: pydantic.PositiveInt = 128
     """Z19."""
     frames_per_step: pydantic.PositiveInt = 1
@@ -156,11 +157,16 @@ class TacotronConfig(Config):
     """Bias vectors of an LSTM; of two the second is redundant (N)."""
 
     @property
+    def told_speaker_dim(self) -> int:
+        """Width of what tells the decoder the speaker."""
+        return self.speaker_dim if self.num_speakers else 0
+
+    @property
     def condition_dim(self) -> int:
-        """Width of what tells the decoder speaker, language and residual."""
-        width = self.speaker_dim if self.num_speakers else 0
-        width += self.language_dim if self.num_languages else 0
-        return width + (self.residual.dim if self.residual else 0)
+        """Width of what tells the decoder speaker, language and residual, in turn."""
+        language = self.language_dim if self.num_languages else 0
+        residual = self.residual.dim if self.residual else 0
+        return self.told_speaker_dim + language + residual
 
     @property
     def memory_dim(self) -> int:
@@ -169,6 +175,11 @@ class TacotronConfig(Config):
         return self.encoder.dim + told
 
     @property
-    def fed_dim(self) -> int:
-        """Width of what stands beside the input of LSTMs."""
-        return self.condition_dim if self.conditioning == "decoder_input" else 0
+    def fed_dims(self) -> tuple[int, int]:
+        """How many of the last numbers of what tells the decoder stand beside the input
+        of each LSTM."""
+        if self.conditioning == "memory":
+            return 0, 0
+        late = self.conditioning == "late_speaker"
+        kept = self.told_speaker_dim if late else 0
+        return self.condition_dim - kept, self.condition_dim

@@ -60,18 +60,19 @@ class Decoder(keras.layers.Layer):
         self._config = config
         self.mel_bins = config.mel_bins
         """Width of a frame."""
-        decoder, context, fed = config.decoder, config.memory_dim, config.fed_dim
+        decoder, context = config.decoder, config.memory_dim
         hidden, prenet = decoder.hidden_dim, decoder.prenet_dim
         self.prenet_kernels = [
             self.add_weight(shape=(width, prenet), name=f"prenet{number}_kernel")
             for number, width in enumerate((config.mel_bins, prenet), 1)
         ]
         self.lstms = []
-        for number, width in enumerate((prenet, hidden), 1):
+        widths = zip((prenet, hidden), config.fed_dims, strict=True)
+        for number, (width, fed_dim) in enumerate(widths, 1):
             lstm = LSTM(
                 hidden, num_biases=config.num_biases, name=f"decoder_lstm{number}"
             )
-            lstm.build((None, width + context + fed))
+            lstm.build((None, width + context + fed_dim))
             self.lstms.append(lstm)
         self.attention = attention_of(config)
         made = config.mel_bins * config.frames_per_step
@@ -139,7 +140,7 @@ class Decoder(keras.layers.Layer):
         sums = tf.transpose(product(x, kernel), (1, 0, 2))
         made = unrolled(
             self._stepping(memory),
-            sums + fed(self._config, self.lstms[0], memory),
+            sums + fed(self.lstms[0], self._config.fed_dims[0], memory),
             self._keep(seed, most) if training else None,
             self.initial_state(memory),
             tf.minimum(tf.reduce_max(steps), most),
@@ -173,7 +174,7 @@ class Decoder(keras.layers.Layer):
         depends on the memory alone is computed here, once."""
         kernel = value(self.lstms[0].kernel)[: self._config.decoder.prenet_dim]
         low, following = (
-            fed(self._config, self.lstms[0], memory),
+            fed(self.lstms[0], self._config.fed_dims[0], memory),
             self._stepping(memory),
         )
         shape = [-1, self._config.frames_per_step, self._config.mel_bins]

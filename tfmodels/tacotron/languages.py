@@ -30,7 +30,7 @@ def among_told(config: TacotronConfig, switches: tf.Tensor) -> tf.Tensor:
     Returns:
       floating-point [b, N, K], 0 where speaker and residual are.
     """
-    before = config.speaker_dim if config.num_speakers else 0
+    before = config.told_speaker_dim
     after = config.condition_dim - before - config.language_dim
     return tf.pad(switches, [[0, 0], [0, 0], [before, after]])
 
@@ -45,8 +45,7 @@ def language_shifts(
     switches = memory["switches"]
     maps = {"switches": (switches,)}
     for name, lstm in zip(_SHIFTS, lstms, strict=True):
-        first = lstm.kernel.shape[0] - config.fed_dim
-        first += config.speaker_dim if config.num_speakers else 0
+        first = lstm.kernel.shape[0] - config.condition_dim + config.told_speaker_dim
         maps[name] = (value(lstm.kernel)[first : first + config.language_dim],)
 
     def shifts(times: Times, _: Any, alignment: tf.Tensor) -> list[tf.Tensor]:

@@ -23,14 +23,15 @@ C]; ``alignment`` float32 [b, N]; ``cumulative`` what attention remembers of all
 its sum, float32 [b, N], or of a mixture its means, float32 [b, K]."""
 
 
-def fed(config: TacotronConfig, lstm: LSTM, memory: Memory) -> tf.Tensor:
-    """What biases and the condition add to an LSTM's sums, floating-point [b, 4 H], or
-    of one row where there is no condition."""
-    kernel, width = value(lstm.kernel), config.fed_dim
+def fed(lstm: LSTM, width: int, memory: Memory) -> tf.Tensor:
+    """What biases and the last numbers of the condition, so many, add to an LSTM's
+    sums, floating-point [b, 4 H], or of one row where there are none."""
+    kernel = value(lstm.kernel)
     if not width:  # oneDNN ends the process over a product of nothing
         return lstm.add_biases(tf.zeros([1, kernel.shape[1]], kernel.dtype))
-    condition = memory["condition"][:, :width]
-    return lstm.add_biases(tf.matmul(condition, kernel[kernel.shape[0] - width :]))
+    told = memory["condition"]
+    told = told[:, told.shape[-1] - width :]
+    return lstm.add_biases(tf.matmul(told, kernel[kernel.shape[0] - width :]))
 
 
 def stepping(
@@ -51,13 +52,14 @@ def stepping(
     shifts = language_shifts(config, lstms, memory)
     values, decoder = memory["values"], config.decoder
     maps: dict[str, Affine] = {"context": (values,)}
-    for name, lstm in zip(("low", "high"), lstms, strict=True):
-        known = lstm.kernel.shape[0] - config.memory_dim - config.fed_dim
+    names = ("low", "high")
+    for name, lstm, width in zip(names, lstms, config.fed_dims, strict=True):
+        known = lstm.kernel.shape[0] - config.memory_dim - width
         kernel = value(lstm.kernel)
         # The second one sees the first one's output, which is new at each step.
         seen = kernel[known if name == "low" else 0 : known + config.memory_dim]
         maps[name] = (tf.concat([seen, value(lstm.recurrent_kernel)], 0),)
-    maps["high"] += (fed(config, lstms[1], memory),)
+    maps["high"] += (fed(lstms[1], config.fed_dims[1], memory),)
 
     def step(times: Times, learned: Any, sums: Any, masks: Any, state: State) -> State:
         low_shift, high_shift = shifts.function(times, learned, state["alignment"])

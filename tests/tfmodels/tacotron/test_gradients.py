@@ -61,6 +61,7 @@ def agree(found, expected, share):
         ({"decoder": DROPPED}, batch, True),
         ({}, mixed, True),
         ({"attention": MIXTURE}, mixed, False),
+        ({"conditioning": "late_speaker"}, mixed, True),
         ({}, lambda: batch(symbols=44), True),
     ],
 )

@@ -45,9 +45,9 @@ def test_a_mixture_begins_wide_and_goes_on_by_a_symbol():
     np.testing.assert_allclose(np.log1p(np.exp(widths)), 10, atol=1e-5)
 
 
-@pytest.mark.parametrize("changes", [{}, {"conditioning": "memory"}])
-def test_languages_of_symbols(changes):
-    model, source = build(**changes), batch()
+@pytest.mark.parametrize("conditioning", ["decoder_input", "late_speaker", "memory"])
+def test_languages_of_symbols(conditioning):
+    model, source = build(conditioning=conditioning), batch()
     languages = np.repeat(source["language"].numpy()[:, None], 6, 1)
     plain = model.free_run(source, source["seed"], 6)
     same = model.free_run(
@@ -62,7 +62,7 @@ def test_languages_of_symbols(changes):
     # of the first symbol.
     memory = model.encode(mixed)
     vectors = languages @ model.tables["language"].numpy()
-    if changes:
+    if conditioning == "memory":
         np.testing.assert_allclose(
             memory["values"][0, :, 8 + 4 : 8 + 6], vectors[0], atol=1e-5
         )

@@ -62,7 +62,7 @@ def test_training_hears_only_its_own_seed(model):
     assert np.abs(model(other, training=True)["mel"] - whole["mel"]).max() > 1e-3
 
 
-@pytest.mark.parametrize("conditioning", ["decoder_input", "memory"])
+@pytest.mark.parametrize("conditioning", ["decoder_input", "late_speaker", "memory"])
 def test_the_speaker_leaves_encodings_alone(conditioning):
     model, source = build(conditioning=conditioning), batch()
     other = {**source, "speaker": tf.reverse(source["speaker"], [1])}
@@ -72,8 +72,27 @@ def test_the_speaker_leaves_encodings_alone(conditioning):
         one["values"][..., :width], two["values"][..., :width]
     )
     same_keys = np.array_equal(one["keys"], two["keys"])
-    assert same_keys == (conditioning == "decoder_input")
+    assert same_keys == (conditioning != "memory")
     assert np.abs(model(source)["mel"] - model(other)["mel"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("conditioning", ["decoder_input", "late_speaker"])
+@pytest.mark.parametrize("name", ["speaker", "language", "residual"])
+def test_what_each_lstm_is_told(conditioning, name):
+    model, source = build(conditioning=conditioning), batch()
+    source["residual"] = tf.random.normal([3, 3])
+    other = {**source, name: tf.reverse(source[name], [1])}
+
+    def after_a_step(told):
+        memory, noise = model.encode(told), model.decoder.noise(source["seed"], 1)
+        state = model.initial_state(memory)
+        return model.step(tf.zeros([3, 5]), state, memory, noise[:, 0])[1]
+
+    one, two = after_a_step(source), after_a_step(other)
+    assert np.abs(one["h2"] - two["h2"]).max() > 1e-4
+    late = conditioning == "late_speaker" and name == "speaker"
+    assert late == np.array_equal(one["h1"], two["h1"])
+    assert late == np.array_equal(one["alignment"], two["alignment"])
 
 
 def test_a_condition_that_decoders_are_not_fed_compiles():

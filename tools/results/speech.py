@@ -128,9 +128,10 @@ RECIPES = (
                 ),
                 (0,),
             ),
-            # Without the adversary; without tones and stress.
+            # Without the adversary; without tones and stress; with all told to all.
             (7.5, ("objective.classifier_weight=0",), (0,)),
             (7.5, ("data.tones=false",), (0,)),
+            (7.5, ("model.conditioning=decoder_input",), (0,)),
         )
     ),
     Recipe(

@@ -8,7 +8,7 @@ from tools.console import print_to_terminal
 from tools.prepare.voices import prepare_voices
 
 _CONFIG = "multilingual_tts/tiny"
-# About a third of the configuration's, with shorter schedules.
+# Fewer than the configuration's, with shorter schedules.
 _STEPS = 1200
 _SPEAKER = "m3"
 _LANGUAGES = {"seen": "en-us", "crossed": "es"}

@@ -16,7 +16,7 @@ _SPECIAL = 3
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of Tacotron, about those of ``multilingual_tts/tiny``; float32, Adam.
+    """Of Tacotron, those of ``multilingual_tts/tiny``, and its batches; float32, Adam.
 
     Speaker and language stand beside each encoding, and there is no residual encoder:
     so has the peer.
@@ -26,7 +26,7 @@ class Sizes:
     num_speakers: int = 6
     num_languages: int = 3
     speaker_dim: int = 64
-    language_dim: int = 3
+    language_dim: int = 16
     mel_bins: int = 40
     frames_per_step: int = 3
     encoder_dim: int = 64
@@ -34,7 +34,7 @@ class Sizes:
     filters: int = 8
     """Of the attention to where it looked."""
     kernel: int = 15
-    prenet_dim: int = 64
+    prenet_dim: int = 16
     decoder_dim: int = 128
     postnet_filters: int = 32
     classifier_dim: int = 64

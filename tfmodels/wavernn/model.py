@@ -11,9 +11,8 @@ from typing import Self
 import keras
 import tensorflow as tf
 
-from tfmodels.layers.arrays import new_arrays
-from tfmodels.layers.arrays import stack
-from tfmodels.layers.arrays import write
+from tfmodels.layers.gru import gated
+from tfmodels.layers.gru import gru_sequence
 from tfmodels.layers.lstm import product
 from tfmodels.layers.lstm import value
 from tfmodels.layers.seeded import uniforms
@@ -122,28 +121,11 @@ class WaveRNN(keras.Model):
         halves = [tf.stack(tf.split(part, 3, -1), -2) for part in parts]
         seen = tf.concat(halves, -1)
         sums = told + tf.reshape(seen, tf.shape(told))
-        states = self._states(tf.transpose(sums, (1, 0, 2)))
+        sums = tf.transpose(sums, (1, 0, 2))
+        first = tf.zeros([tf.shape(sums)[1], self._config.hidden_dim], sums.dtype)
+        states = gru_sequence(sums, value(self.recurrent_kernel), first)
         high, low = tf.split(tf.transpose(states, (1, 0, 2)), 2, -1)
         return {"logits": self.scores(0, high), "fine_logits": self.scores(1, low)}
-
-    def _states(self, sums: tf.Tensor) -> tf.Tensor:
-        """States after each sample, [L, b, H], from what gates add to them."""
-        hidden = self._config.hidden_dim
-        recurrent = value(self.recurrent_kernel)
-        first = tf.zeros([tf.shape(sums)[1], hidden], sums.dtype)
-
-        def body(t: Any, h: Any, array: Any) -> Any:
-            h = gated(tf.matmul(h, recurrent), sums[t], h)
-            return t + 1, h, *write([array], t, [h])
-
-        steps = sums.shape[0] or tf.shape(sums)[0]
-        *_, array = tf.while_loop(
-            lambda t, *_: t < steps,
-            body,
-            (0, first, *new_arrays(sums, (hidden,))),
-            maximum_iterations=sums.shape[0],
-        )
-        return stack([array], (hidden,))[0]
 
     def condition(self, mel: tf.Tensor) -> tf.Tensor:
         """What gates add for each sample, [b, W hop, 3 H], of [b, W + 2 c, M]."""
@@ -216,14 +198,6 @@ class WaveRNN(keras.Model):
         """Rebuilds the model from what `get_config` returned."""
         values = WaveRNNConfig.parse(config["config"])
         return cls(values, name=values.kind)
-
-
-def gated(recurrent: tf.Tensor, sums: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
-    """The next state, [b, H], from R h and what is added to it, [b, 3 H], and h."""
-    old, added = (tf.split(each, 3, -1) for each in (recurrent, sums))
-    update, reset = (tf.sigmoid(old[n] + added[n]) for n in (0, 1))
-    new = tf.tanh(reset * old[2] + added[2])
-    return update * h + (1 - update) * new
 
 
 def scaled(values: tf.Tensor) -> tf.Tensor:

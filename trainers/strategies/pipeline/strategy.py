@@ -72,7 +72,11 @@ class Pipeline:
         self._run = run
         self._schedule = training_schedule(config)
         # TensorFlow would rewrite sums up to the cuts: rounding would depend on these.
-        tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+        # It would also look through a stage again wherever that is called: half of the
+        # time until the first step of a large network, and no later one is faster.
+        tf.config.optimizer.set_experimental_options(
+            {"arithmetic_optimization": False, "function_optimization": False}
+        )
         with ExitStack() as connections:
             self._placement = open_placement(config, connections)
             self._connections = connections.pop_all()

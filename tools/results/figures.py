@@ -116,6 +116,15 @@ def _classes(recipe: Recipe, workdir: Path) -> dict[str, float]:
     return {name: metrics[name] for name in ("test/top1", "test/superclass_error")}
 
 
+def _bytes(recipe: Recipe, workdir: Path) -> dict[str, float]:
+    """The metric, nats of high and of low bytes, and how many high ones are right."""
+    metrics = json.loads((workdir / "metrics.json").read_text())
+    parts = "cross_entropy", "fine_cross_entropy", "coarse_accuracy"
+    return {
+        name: metrics[name] for name in (recipe.metric, *(f"test/{p}" for p in parts))
+    }
+
+
 def _errors_by_stage(recipe: Recipe, workdir: Path) -> dict[str, float]:
     """Word error rates of the first and the last evaluation, and right frames."""
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
@@ -227,6 +236,7 @@ FIGURES = {
         " where nothing else is said; tables and head left alone",
     ),
     "classes": Figures(_classes, "the averaged weights"),
+    "bytes": Figures(_bytes, "the last weights, each sample told what is before it"),
     "spoken": Figures(
         spoken,
         "the last weights, running freely; correlations of pitch and characters that"

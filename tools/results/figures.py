@@ -105,24 +105,15 @@ def _checks(workdir: Path, preset: str, most: int) -> list[dict[str, Any]]:
     return checks
 
 
-def _final(recipe: Recipe, workdir: Path) -> dict[str, float]:
+def _final(
+    recipe: Recipe, workdir: Path, others: tuple[str, ...] = ()
+) -> dict[str, float]:
+    """The metric, and others of the last evaluation."""
     metrics = json.loads((workdir / "metrics.json").read_text())
-    return {recipe.metric: metrics[recipe.metric]}
+    return {name: metrics[name] for name in (recipe.metric, *others)}
 
 
-def _classes(recipe: Recipe, workdir: Path) -> dict[str, float]:
-    """How many classes are right, and how many are of the wrong group of classes."""
-    metrics = json.loads((workdir / "metrics.json").read_text())
-    return {name: metrics[name] for name in ("test/top1", "test/superclass_error")}
-
-
-def _bytes(recipe: Recipe, workdir: Path) -> dict[str, float]:
-    """The metric, nats of high and of low bytes, and how many high ones are right."""
-    metrics = json.loads((workdir / "metrics.json").read_text())
-    parts = "cross_entropy", "fine_cross_entropy", "coarse_accuracy"
-    return {
-        name: metrics[name] for name in (recipe.metric, *(f"test/{p}" for p in parts))
-    }
+_BYTES = "test/cross_entropy", "test/fine_cross_entropy", "test/coarse_accuracy"
 
 
 def _errors_by_stage(recipe: Recipe, workdir: Path) -> dict[str, float]:
@@ -235,8 +226,12 @@ FIGURES = {
         "the last weights; then `tfmodels clipping DIR --output OUT`, groups of 32"
         " where nothing else is said; tables and head left alone",
     ),
-    "classes": Figures(_classes, "the averaged weights"),
-    "bytes": Figures(_bytes, "the last weights, each sample told what is before it"),
+    "classes": Figures(partial(_final, others=("test/top1",)), "the averaged weights"),
+    "bytes": Figures(
+        partial(_final, others=_BYTES),
+        "the last weights, each sample told what is before it: nats of both bytes, of"
+        " the high and of the low one, and how many high ones are right",
+    ),
     "spoken": Figures(
         spoken,
         "the last weights, running freely; correlations of pitch and characters that"

@@ -72,8 +72,8 @@ class Pipeline:
         self._run = run
         self._schedule = training_schedule(config)
         # TensorFlow would rewrite sums up to the cuts: rounding would depend on these.
-        # It would also look through a stage again wherever that is called: half of the
-        # time until the first step of a large network, and no later one is faster.
+        # It would also look through a stage again wherever that is called: the first
+        # step of a large network takes longer by half for it, and no later one less.
         tf.config.optimizer.set_experimental_options(
             {"arithmetic_optimization": False, "function_optimization": False}
         )

@@ -109,7 +109,8 @@ class WaveRNN(keras.Model):
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Returns what is made of given samples; see the class."""
-        coarse, fine = (scaled(inputs[name]) for name in ("coarse", "fine"))
+        numbers = self.compute_dtype
+        coarse, fine = (scaled(inputs[name], numbers) for name in ("coarse", "fine"))
         before = tf.stack([coarse[:, :-1], fine[:, :-1]], -1)
         with_coarse = tf.concat([before, coarse[:, 1:, None]], -1)
         told = self.condition(inputs["mel"])
@@ -130,8 +131,8 @@ class WaveRNN(keras.Model):
     def condition(self, mel: tf.Tensor) -> tf.Tensor:
         """What gates add for each sample, [b, W hop, 3 H], of [b, W + 2 c, M]."""
         config = self._config
-        x = (mel - value(self.mel_mean)) / value(self.mel_std)
-        x = tf.cast(x, self.compute_dtype)
+        x = tf.cast(mel, tf.float32) - value(self.mel_mean)
+        x = tf.cast(x / value(self.mel_std), self.compute_dtype)
         for layer in self.upsampler:
             x = tf.nn.relu(layer(x))
         edge = config.context * config.hop
@@ -163,13 +164,13 @@ class WaveRNN(keras.Model):
 
         def body(t: Any, h: Any, last: Any, array: Any) -> Any:
             sums = tf.matmul(h, recurrent)
-            before = scaled(last)
+            before = scaled(last, told.dtype)
             high, low = self._halves(sums, told[t])
             old_high, old_low = tf.split(h, 2, -1)
             seen = product(before, self.coarse_kernel)
             new_high = gated(high[0], high[1] + seen, old_high)
             coarse = drawn(self.scores(0, new_high), draws[0][:, t])
-            before = tf.concat([before, scaled(coarse)[:, None]], -1)
+            before = tf.concat([before, scaled(coarse, told.dtype)[:, None]], -1)
             seen = product(before, self.fine_kernel)
             new_low = gated(low[0], low[1] + seen, old_low)
             fine = drawn(self.scores(1, new_low), draws[1][:, t])
@@ -200,9 +201,9 @@ class WaveRNN(keras.Model):
         return cls(values, name=values.kind)
 
 
-def scaled(values: tf.Tensor) -> tf.Tensor:
-    """Bytes from -1 to 1, float32."""
-    return tf.cast(values, tf.float32) / 127.5 - 1
+def scaled(values: tf.Tensor, dtype: Any) -> tf.Tensor:
+    """Bytes from -1 to 1."""
+    return tf.cast(tf.cast(values, tf.float32) / 127.5 - 1, dtype)
 
 
 def drawn(logits: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:

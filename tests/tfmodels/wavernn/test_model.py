@@ -95,6 +95,21 @@ def test_a_step_by_hand(model):
         np.testing.assert_allclose(scores[0, 1], expected, atol=1e-5)
 
 
+def test_mixed_precision_makes_nearly_the_same(model):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        other = build()
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert other.compute_dtype == "bfloat16"
+    for name, scores in other(example()).items():
+        assert scores.dtype == tf.float32
+        np.testing.assert_allclose(scores, model(example())[name], atol=0.2)
+    sound = other.sample(example()["mel"], tf.constant([[3, 4], [5, 6]], tf.int64))
+    assert sound.shape == (2, LENGTH)
+
+
 def test_drawn_samples_are_those_of_given_ones(model):
     """Teacher forcing on what was drawn gives the same draws, and rows are alone."""
     mel, seed = example()["mel"], tf.constant([[3, 4], [5, 6]], tf.int64)

@@ -26,6 +26,9 @@ def load_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+    from trainers.devices import leave_a_thread
+
+    leave_a_thread()
 
 
 def keep_freed_memory() -> None:

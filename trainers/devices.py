@@ -3,6 +3,7 @@
 import json
 import os
 from contextlib import AbstractContextManager
+from contextlib import suppress
 from typing import Any
 
 import tensorflow as tf
@@ -27,6 +28,7 @@ def open_devices(
     Raises:
       ConfigError: there are too few.
     """
+    leave_a_thread()
     # Not the logical ones: to list them starts TensorFlow, and ends all choice.
     gpus = tf.config.list_physical_devices("GPU")
     if kind == "gpu" or (kind == "auto" and len(gpus) >= (count or 1)):
@@ -53,14 +55,14 @@ def _split_cpu(count: int, key: str, compiled: bool) -> None:
     if tf.config.get_logical_device_configuration(physical):
         return
     parts = [tf.config.LogicalDeviceConfiguration()] * count
-    cores = os.cpu_count() or 1
+    cores = _cores()
     try:
         tf.config.set_logical_device_configuration(physical, parts)
-        # With fewer threads than devices some would wait for others that wait for them;
-        # with the default number of threads each device would use all cores. Compiled
-        # programs share one pool whatever their device.
+        # With fewer threads than devices some would wait for others that wait for them,
+        # and see `leave_a_thread`; with the default number of threads each device would
+        # use all cores. Compiled programs share one pool whatever their device.
         threads = cores if compiled else max(1, cores // count)
-        tf.config.threading.set_inter_op_parallelism_threads(max(count, cores))
+        tf.config.threading.set_inter_op_parallelism_threads(max(count + 1, cores))
         tf.config.threading.set_intra_op_parallelism_threads(threads)
     except RuntimeError:
         raise ConfigError(
@@ -68,6 +70,25 @@ def _split_cpu(count: int, key: str, compiled: bool) -> None:
             " because TensorFlow already runs in this process. Start the training in a"
             " fresh process."
         ) from None
+
+
+def leave_a_thread() -> None:
+    """Has TensorFlow take two threads where there is a single core.
+
+    A function on the host that calls TensorFlow itself, as the judge of synthetic
+    speech does, holds one while it waits for the answer: with no other it would wait
+    for ever. Nothing is changed where TensorFlow runs already.
+    """
+    if _cores() == 1:
+        with suppress(RuntimeError):
+            tf.config.threading.set_inter_op_parallelism_threads(2)
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system says."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def own_cores(device: str) -> AbstractContextManager[None]:

@@ -135,7 +135,7 @@ RECIPES = (
                     "objective.alignment_weight=0",
                     "objective.guided_weight=1.0",
                     "objective.monotone_weight=0.6",
-                    "objective.guidance_steps=850",
+                    "objective.guidance_steps=1150",
                 ),
                 (0,),
             ),

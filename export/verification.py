@@ -1,5 +1,6 @@
 """Compares the forms of an exported model on the same real inputs, within bounds."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
@@ -117,7 +118,11 @@ class Tally:
         self.num_examples += sum(bool(np.any(row)) for row in weights)
 
 
-def verify_artefact(artefact: Artefact, max_examples: int = 2000) -> Verification:
+def verify_artefact(
+    artefact: Artefact,
+    max_examples: int = 2000,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Verification:
     """Runs Keras and every other form of a model on held-out examples.
 
     Keras gets its input from the pipeline that evaluates, the SavedModel gets the raw
@@ -126,6 +131,7 @@ def verify_artefact(artefact: Artefact, max_examples: int = 2000) -> Verificatio
     Args:
       artefact: an exported model; its configuration says where the examples are.
       max_examples: a larger split is sampled at even distances.
+      progress: called with the number of examples compared since the last call.
 
     Raises:
       ConfigError: the run's data have no held-out split.
@@ -151,6 +157,7 @@ def verify_artefact(artefact: Artefact, max_examples: int = 2000) -> Verificatio
             tally.add(expected, outputs[kind], agreed, weights)
             metrics = task.metrics(outputs[kind], batch)
             tally.totals = add_totals(tally.totals, metrics)
+        progress(sum(bool(np.any(row)) for row in batch["weight"]))
     num_examples = tallies[REFERENCE].num_examples
     if not num_examples:
         raise DataError(

@@ -21,10 +21,20 @@ def verify_command(
     ] = 2000,
 ) -> None:
     """Compare Keras, SavedModel and TFLite on the same held-out examples."""
+    from rich.progress import Progress
+    from rich.progress import SpinnerColumn
+    from rich.progress import TextColumn
+
     import export
     from export.verification import verify_artefact
 
-    verification = verify_artefact(export.load(artefact), max_examples)
+    loaded = export.load(artefact)
+    columns = SpinnerColumn(), TextColumn("{task.completed} examples compared")
+    with Progress(*columns, transient=True) as progress:
+        bar = progress.add_task("")
+        verification = verify_artefact(
+            loaded, max_examples, lambda count: progress.advance(bar, count)
+        )
     # The table first: it also says by how much a check fails.
     print_to_terminal(verification_table(verification))
     for line in other_figures(verification):

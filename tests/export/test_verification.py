@@ -125,6 +125,13 @@ def test_a_saved_model_that_prepares_images_differently_fails(copy):
         export.verify(copy)
 
 
+def test_progress_counts_every_example(artefact):
+    loaded, counts = export.load(artefact("saved_model")), []
+    verification = verify_artefact(loaded, 100, counts.append)
+    assert len(counts) > 1
+    assert sum(counts) == verification.num_examples == 100
+
+
 def test_a_split_without_readable_examples_cannot_verify(artefact, monkeypatch):
     loaded = export.load(artefact("saved_model"))
     monkeypatch.setattr(loaded.signatures, "examples", lambda *arguments: iter(()))

@@ -39,8 +39,9 @@ def page() -> str:
         else:
             sections += _benchmark(part)
         about = part["machine"]
+        cores = "1 core" if about["cpus"] == 1 else f"{about['cpus']} cores"
         sections.append(
-            f"Measured {part['date']} on {about['cpus']} cores ({about['processor']}),"
+            f"Measured {part['date']} on {cores} ({about['processor']}),"
             f" Python {about['python']}, TensorFlow {about['tensorflow']}, Keras"
             f" {about['keras']}. Raw: [{name}](results/{part_file(name).name})."
         )

@@ -9,6 +9,10 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from tools.quiet import load_tensorflow
+
+load_tensorflow()  # or the summary of tests would not be the last line
+
 import keras
 import pytest
 import tensorflow as tf
@@ -20,9 +24,6 @@ from tests.trainers.small import SORT
 from tests.trainers.small import write_config
 from tests.trainers.translating import NUMBERS
 from tests.trainers.words import WORDS
-from tools.quiet import keep_freed_memory
-
-keep_freed_memory()
 
 # TensorFlow accepts this only before its first operation: nowhere else.
 tf.config.set_logical_device_configuration(

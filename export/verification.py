@@ -115,7 +115,7 @@ class Tally:
             self.highest[name] = max(high, self.highest.get(name, -np.inf))
         self.agreed += float(np.sum(weights * agreed))
         self.weight += float(np.sum(weights))
-        self.num_examples += sum(bool(np.any(row)) for row in weights)
+        self.num_examples += _num_examples(weights)
 
 
 def verify_artefact(
@@ -157,7 +157,7 @@ def verify_artefact(
             tally.add(expected, outputs[kind], agreed, weights)
             metrics = task.metrics(outputs[kind], batch)
             tally.totals = add_totals(tally.totals, metrics)
-        progress(sum(bool(np.any(row)) for row in batch["weight"]))
+        progress(_num_examples(batch["weight"]))
     num_examples = tallies[REFERENCE].num_examples
     if not num_examples:
         raise DataError(
@@ -172,6 +172,11 @@ def verify_artefact(
         checks,
         _failures(artefact.experiment, signatures.accuracy, checks),
     )
+
+
+def _num_examples(weights: np.ndarray) -> int:
+    """How many rows of a batch count."""
+    return sum(bool(np.any(row)) for row in weights)
 
 
 def _held_out(task: Task) -> str:

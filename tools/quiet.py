@@ -14,14 +14,14 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 
 
 def load_tensorflow() -> None:
-    """Imports TensorFlow and lets it look for devices, silently.
+    """Imports TensorFlow, lets it look for devices, silently, and leaves a thread.
 
     Its C++ parts write to standard error before any log level is read, so the file
     descriptor itself is turned away meanwhile. Python exceptions pass through.
     """
     if "tensorflow" in sys.modules:
         return
-    keep_freed_memory()
+    _keep_freed_memory()
     with _silent_stderr(), _as_if_absent():
         import tensorflow as tf
 
@@ -31,7 +31,7 @@ def load_tensorflow() -> None:
     leave_a_thread()
 
 
-def keep_freed_memory() -> None:
+def _keep_freed_memory() -> None:
     """Has freed memory kept for what is asked next, where the C library is glibc.
 
     Otherwise it goes back to the system between any two operations and comes again as

@@ -10,7 +10,6 @@ import pytest
 _PROGRAM = """
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-import numpy as np
 import tensorflow as tf
 from trainers.strategies.config import DataParallelConfig
 from trainers.strategies.data_parallel.devices import make_distribution

@@ -83,25 +83,31 @@ def update_variables(
         the gradient (arXiv 1711.05101), concerns kernels only.
       gradients: one per variable, the same in every replica.
       variables: the variables to update.
-      compiled: whether XLA makes one pass over the memory of each update.
+      compiled: whether XLA makes one program of all updates of a device.
     """
-    strategy = tf.distribute.get_strategy()
-    learning_rate = optimizer.learning_rate
+    if not variables:  # as a device of a pipeline may train none
+        return
+    decays = [
+        optimizer.weight_decay if is_kernel(variable) else None
+        for variable in variables
+    ]
 
     def update(
-        value: tf.Variable, gradient: tf.Tensor, rate: tf.Tensor, decay: float
+        first: tf.Variable,
+        others: list[tf.Variable],
+        gradients: Sequence[tf.Tensor],
+        rate: tf.Tensor,
     ) -> None:
-        if decay:
-            value.assign_sub(value * tf.cast(rate * decay, value.dtype))
-        optimizer.update_step(gradient, value, rate)
+        values = [first, *others]
+        for value, gradient, decay in zip(values, gradients, decays, strict=True):
+            if decay:
+                value.assign_sub(value * tf.cast(rate * decay, value.dtype))
+            optimizer.update_step(gradient, value, rate)
 
-    for gradient, variable in zip(gradients, variables, strict=True):
-        decay = optimizer.weight_decay if is_kernel(variable) else None
-        strategy.extended.update(
-            variable.value,
-            # A function for each variable: of two of one shape, a common one would
-            # update what the optimizer keeps of the first.
-            tf.function(update, jit_compile=True) if compiled else update,
-            args=(gradient, learning_rate, decay or 0.0),
-            group=False,
-        )
+    first, *others = (variable.value for variable in variables)
+    tf.distribute.get_strategy().extended.update(
+        first,
+        tf.function(update, jit_compile=True) if compiled else update,
+        args=(others, list(gradients), optimizer.learning_rate),
+        group=False,
+    )

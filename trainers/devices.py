@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmodels.errors import ConfigError
+from trainers.cores import num_cores
 
 
 def open_devices(
@@ -55,7 +56,7 @@ def _split_cpu(count: int, key: str, compiled: bool) -> None:
     if tf.config.get_logical_device_configuration(physical):
         return
     parts = [tf.config.LogicalDeviceConfiguration()] * count
-    cores = _cores()
+    cores = num_cores()
     try:
         tf.config.set_logical_device_configuration(physical, parts)
         # With fewer threads than devices some would wait for others that wait for them,
@@ -79,16 +80,9 @@ def leave_a_thread() -> None:
     speech does, holds one while it waits for the answer: with no other it would wait
     for ever. Nothing is changed where TensorFlow runs already.
     """
-    if _cores() == 1:
+    if num_cores() == 1:
         with suppress(RuntimeError):
             tf.config.threading.set_inter_op_parallelism_threads(2)
-
-
-def _cores() -> int:
-    """Those that this process may use, where the system says."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def own_cores(device: str) -> AbstractContextManager[None]:

@@ -18,6 +18,7 @@ from typing import IO
 
 from tools.launch.members import Arguments
 from tools.launch.members import Member
+from trainers.cores import num_cores
 
 # Seconds for the others to end by themselves, after the first or after a lost one.
 _PATIENCE = 60.0
@@ -64,7 +65,7 @@ def run(cluster: Sequence[Member], arguments: Arguments) -> int:
 
 def _start(member: Member, arguments: Arguments, output: bool) -> subprocess.Popen[str]:
     # Or each would use all cores, and two devices would be no faster than one.
-    threads = max(1, (os.cpu_count() or 1) // member.role.count)
+    threads = max(1, num_cores() // member.role.count)
     environment = {
         "TF_CONFIG": member.tf_config,
         "TF_NUM_INTRAOP_THREADS": str(threads),

@@ -1,5 +1,6 @@
 """The data-parallel step: gradients, one all-reduce, normalisation, guarded update."""
 
+import math
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -46,6 +47,7 @@ class DataParallelTrainable:
     ) -> None:
         """Creates the optimizer's variables and opens the input pipeline."""
         self._distribution = distribution
+        self._one_vector = distribution.num_replicas_in_sync > 1
         self._model = placed.model
         self._average = placed.average
         self._stage = stage
@@ -145,6 +147,8 @@ class DataParallelTrainable:
         self, gradients: list[tf.Tensor], divisor: tf.Tensor
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Gradients as they update, and their norm, from those of all replicas."""
+        if self._one_vector:
+            gradients = _in_parts(gradients[0], self._variables)
         gradients = [tf.math.divide_no_nan(gradient, divisor) for gradient in gradients]
         gradients = add_l2(gradients, self._variables, self._stage.optimizer.l2)
         return clip_by_global_norm(gradients, self._stage.optimizer.clip_global_norm)
@@ -174,6 +178,8 @@ class DataParallelTrainable:
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        if self._one_vector:
+            gradients = [_in_one(gradients)]
         metrics = self._stage.task.metrics(outputs, batch)
         scalars = {
             name: pair for name, pair in metrics.items() if pair[0].shape.rank == 0
@@ -223,6 +229,20 @@ class DataParallelTrainable:
             apply()
         self._scale.update(finite)
         return 1 - tf.cast(finite, tf.int32)
+
+
+def _in_one(gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+    """All gradients in a vector, which replicas exchange in less time than each."""
+    return tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], 0)
+
+
+def _in_parts(
+    vector: tf.Tensor, variables: Sequence[keras.Variable]
+) -> list[tf.Tensor]:
+    """The gradients of which `_in_one` made a vector."""
+    shapes = [variable.shape for variable in variables]
+    parts = tf.split(vector, [math.prod(shape) for shape in shapes])
+    return [tf.reshape(*each) for each in zip(parts, shapes, strict=True)]
 
 
 def _sum_over_replicas(

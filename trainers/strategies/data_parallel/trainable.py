@@ -47,6 +47,7 @@ class DataParallelTrainable:
     ) -> None:
         """Creates the optimizer's variables and opens the input pipeline."""
         self._distribution = distribution
+        # A single one exchanges nothing, and needs no copy of its gradients.
         self._one_vector = distribution.num_replicas_in_sync > 1
         self._model = placed.model
         self._average = placed.average
